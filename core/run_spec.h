@@ -1,0 +1,28 @@
+// Owns one planned run: what core hands to db, server and worker. Serialised as runs/<id>/run.json.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+
+namespace moelab::core {
+
+struct RunSpec {
+  std::string matrix;      // `name` of the YAML file
+  std::string experiment;  // name of the experiment in it
+  std::string name;        // unique within the experiment, e.g. a1_lb_penalty or cf=1.5,seed=2
+  std::string baseline;    // name of the run that deltas are reported against; empty = none
+  std::string key;         // 64 hex digits, see run_key.h
+  std::string notes;
+  std::vector<std::string> tags;
+  int priority = 0;         // larger runs sooner
+  int max_concurrent = 0;   // of its experiment; 0 = no limit
+  RunConfig config;         // paths made absolute
+};
+
+nlohmann::json to_json(const RunSpec& spec);
+RunSpec run_spec_from_json(const nlohmann::json& json, const std::string& source);
+
+}  // namespace moelab::core
