@@ -1,0 +1,65 @@
+// Owns Moedl, the Llama-style decoder whose FFNs may be mixtures of experts. Used by the trainer, generation, interop.
+// Shapes: B sequences, L positions, V vocabulary, T = B*L.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/config.h"
+#include "core/model_shape.h"
+#include "worker/routing/route.h"
+#include "worker/routing/router.h"
+
+namespace moelab::worker {
+
+inline constexpr std::int64_t kIgnoredTarget = -100;
+
+struct LossOptions {
+  double ce_scale = 0;   // multiplies the summed cross-entropy: 1 / valid targets of the whole optimiser step; 0 = of this batch
+  double aux_scale = 1;  // multiplies the auxiliary losses: 1 / grad_accum
+};
+
+struct BatchLoss {
+  torch::Tensor total;   // scalar, fp32; with gradient in training mode
+  torch::Tensor ce_sum;  // scalar, fp64, detached: cross-entropy summed over the valid targets, nats
+  std::int64_t targets = 0;
+  torch::Tensor lb_loss, z_loss;  // scalars, detached, unscaled; undefined without MoE layers
+  std::vector<Route> routes;      // one per MoE layer, detached
+};
+
+class LanguageModel : public torch::nn::Module {
+ public:
+  // Weights are drawn from `config.seed` alone (N(0, initializer_range), norms 1), the same on every device.
+  explicit LanguageModel(const core::RunConfig& config);
+  ~LanguageModel() override;
+
+  // ids_BL, targets_BL: int64 [B, L] on the model's device; targets are already shifted, kIgnoredTarget = no target.
+  // Uses train()/eval() mode for capacity. Never materialises more logits than it must.
+  BatchLoss loss(const torch::Tensor& ids_BL, const torch::Tensor& targets_BL, const LossOptions& options);
+
+  // fp32 logits [B, L, V] of the whole input, without gradient when called under NoGradGuard. Dropless.
+  torch::Tensor logits(const torch::Tensor& ids_BL);
+
+  // Expert biases of the MoE layers in layer order; empty without bias control.
+  std::vector<torch::Tensor> expert_biases();
+  const core::ModelShape& shape() const;
+  const core::RunConfig& config() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Parameter and buffer names (named_parameters(), named_buffers(); also the names in checkpoints). Linear weights are
+// [out, in]; experts are stacked in the layout the grouped GEMM wants.
+//   embed_tokens.weight [V, D]      norm.weight [D]      lm_head.weight [V, D] (absent when tied)
+//   layers.{i}.norm_attn.weight [D] layers.{i}.norm_mlp.weight [D]
+//   layers.{i}.attn.{q,k,v,o}.weight
+//   dense:  layers.{i}.mlp.{gate,up}.weight [F, D], layers.{i}.mlp.down.weight [D, F]
+//   MoE:    layers.{i}.moe.router.weight [E, D], layers.{i}.moe.router.bias [E] (buffer)
+//           layers.{i}.moe.experts.gate_up [E, D, 2f] (gate columns first), layers.{i}.moe.experts.down [E, f, D]
+//           layers.{i}.moe.shared.{gate,up,down}.weight, S shared experts fused to width S*f_s
+}  // namespace moelab::worker
