@@ -1,0 +1,55 @@
+// Owns the daemon without its HTTP front: home directory and lock, database, device inventory, dispatcher and ingest
+// threads, and the services on top. Used by `moelab serve` (cli + http) and by `moelab run`, which brings its own.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace moelab::server {
+
+class EventBus;
+class RunService;
+
+struct AppOptions {
+  std::filesystem::path home;           // created if missing
+  std::filesystem::path worker;         // moelab-worker; empty = beside this executable
+  int cpu_slots = 0;                    // 0 = min(4, cores)
+  std::chrono::milliseconds tick{100};  // of dispatcher and ingest
+  std::chrono::seconds grace{60};       // between SIGTERM and SIGKILL of a worker; a checkpoint must fit in
+};
+
+class App {
+ public:
+  // Locks the home, opens (or rebuilds) the database and re-adopts live workers. Throws Error: storage (home unwritable,
+  // database corrupt), conflict (another daemon owns the home), config (no moelab-worker).
+  explicit App(AppOptions options);
+  // Calls stop() if nobody has.
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // Starts the threads; runs are launched from here on.
+  void start();
+  // Asks every worker to checkpoint and leave, waits up to `grace`, then kills what is left. Runs that were training go
+  // back to queued and go on with the next start. Closes the event bus. Idempotent; not for a signal handler.
+  void stop();
+
+  // Writes daemon.json {url, pid, token_file} atomically once the front listens; stop() removes it.
+  // `token_file` is empty when no token is needed.
+  void announce(const std::string& url, const std::filesystem::path& token_file);
+
+  RunService& service();
+  EventBus& bus();
+  const std::filesystem::path& home() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+// MOELAB_HOME, else ~/.moelab. Throws Error(usage) when neither it nor HOME is set.
+std::filesystem::path default_home();
+
+}  // namespace moelab::server

@@ -1,0 +1,90 @@
+// Owns the verbs of Moelab: what REST and the CLI may ask for. Every function is safe to call from any thread, reads one
+// snapshot of the database, and throws core::Error: not_found for an unknown id, usage for a bad argument, conflict for
+// a verb that the run's state does not allow, config for a bad experiments.yaml.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/views.h"
+
+namespace moelab::core {
+class Clock;
+struct PlanRequest;
+}  // namespace moelab::core
+
+namespace moelab::db {
+class Database;
+}
+
+namespace moelab::server {
+
+class DeviceMonitor;
+class EventBus;
+
+struct RunQuery {
+  std::vector<core::RunState> states;      // empty = all
+  std::optional<ExperimentId> experiment;  // lists each member under its name in that experiment
+  std::string tag;                         // exact; empty = any
+  std::string search;                      // substring of a run or experiment name, case-insensitive
+  std::string sort;                        // "" = newest first; else a field, "-" in front for descending, see kSortFields, or metrics.NAME
+  std::int64_t limit = 100;                // [1, 1000]
+  std::string cursor;                      // RunPage::next_cursor of the page before
+};
+
+class RunService {
+ public:
+  // `home` is the Moelab home directory; `devices` and `bus` outlive the service. `version` is reported by health().
+  RunService(db::Database& database, std::filesystem::path home, const core::Clock& clock, EventBus& bus, DeviceMonitor& devices,
+             std::string version);
+
+  // Plans `request` and records what is missing: a run whose key is known is reused, whatever its state. With `force`
+  // every member that has ended trains again from step 0 in a new attempt (live and queued ones are left alone).
+  SubmitResult submit(const core::PlanRequest& request, bool force = false);
+
+  RunPage runs(const RunQuery& query) const;
+  RunView run(RunId id) const;
+  RunDetail run_detail(RunId id) const;
+
+  std::vector<ExperimentView> experiments() const;  // newest first
+  ExperimentView experiment(ExperimentId id) const;
+  ResultTable results(ExperimentId id) const;
+
+  // A queued run ends at once; a live one is asked to leave and its view says `stopping`. Cancelling an ended run: conflict.
+  RunView cancel(RunId id);
+  // Those of `ids` that have not ended; unknown ids: not_found, before anything is cancelled.
+  std::vector<RunView> cancel(const std::vector<RunId>& ids);
+  std::int64_t cancel_experiment(ExperimentId id);  // runs cancelled; a run that another experiment lists too is cancelled as well
+  // Queues an ended run that did not complete; it goes on from its newest checkpoint. Conflict otherwise.
+  RunView retry(RunId id);
+
+  // No keys = every series of the run. A key the run does not have gives an empty series.
+  // max_points: 0 = all, else at least 4. from_step is inclusive.
+  std::vector<SeriesView> metrics(RunId id, const std::vector<std::string>& keys, std::int64_t from_step, std::int64_t max_points) const;
+  // max_frames: 0 = all; the first and the last frame survive thinning. `layer` is a layer id: not_found if it has no router.
+  ExpertLoadView expert_load(RunId id, std::int64_t from_step, std::int64_t max_frames, std::optional<std::int64_t> layer) const;
+  // The frame at `step`, or the last one. not_found when there is none.
+  ExpertLoadView expert_load_frame(RunId id, std::optional<std::int64_t> step) const;
+
+  std::filesystem::path run_dir(RunId id) const;   // absolute; the run exists
+  std::filesystem::path log_file(RunId id) const;  // worker.log; may not exist yet
+
+  DevicesView devices() const;
+  HealthView health() const;
+
+  // Experiments that list `id`: whose views change when the run changes.
+  std::vector<ExperimentId> experiments_of(RunId id) const;
+
+ private:
+  db::Database& database_;
+  std::filesystem::path home_;
+  const core::Clock& clock_;
+  EventBus& bus_;
+  DeviceMonitor& devices_;
+  std::string version_;
+  core::TimePoint started_at_;
+};
+
+}  // namespace moelab::server
