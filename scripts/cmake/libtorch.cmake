@@ -29,7 +29,7 @@ else()
   message(STATUS "LibTorch: ${torch_root} (PyPI wheel)")
   set(libraries ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
   if(MOELAB_CUDA)
-    include(cuda_toolkit)
+    include(${CMAKE_CURRENT_LIST_DIR}/cuda_toolkit.cmake)
     list(APPEND libraries ${torch_root}/lib/libtorch_cuda.so ${torch_root}/lib/libc10_cuda.so)
     # libtorch_cuda.so registers its kernels when loaded; nothing in our code refers to it by symbol.
     target_link_options(moelab_libtorch INTERFACE -Wl,--no-as-needed)
