@@ -1,0 +1,60 @@
+#include "worker/data/batcher.h"
+
+#include <algorithm>
+#include <cassert>
+#include <numeric>
+#include <utility>
+
+#include "worker/data/portable_random.h"
+
+namespace moelab::worker {
+
+Batcher::Batcher(Blocks blocks, bool shuffle, std::uint64_t seed) : blocks_(std::move(blocks)), shuffle_(shuffle), seed_(seed) {
+  assert(blocks_.size() > 0);
+}
+
+void Batcher::seek(std::int64_t position) {
+  assert(position >= 0);
+  position_ = position;
+}
+
+// Fisher-Yates with a random number that depends only on seed, epoch and index.
+void Batcher::load_order(std::int64_t epoch) {
+  order_epoch_ = epoch;
+  order_.resize(static_cast<std::size_t>(blocks_.size()));
+  std::iota(order_.begin(), order_.end(), 0);
+  for (std::size_t i = order_.size() - 1; i > 0; --i) {
+    const std::uint64_t random = random64(seed_, RandomStream::block_order, static_cast<std::uint64_t>(epoch), i);
+    std::swap(order_[i], order_[scale_to(random, i + 1)]);
+  }
+}
+
+Batch Batcher::next(std::int64_t sequences) {
+  std::vector<std::int64_t> ids;
+  for (std::int64_t i = 0; i < sequences; ++i, ++position_) {
+    const std::int64_t within = position_ % blocks_.size();
+    if (shuffle_ && position_ / blocks_.size() != order_epoch_) load_order(position_ / blocks_.size());
+    ids.push_back(shuffle_ ? order_[static_cast<std::size_t>(within)] : within);
+  }
+  return read(ids);
+}
+
+Batch Batcher::in_order(std::int64_t first, std::int64_t sequences) const {
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(std::min(sequences, blocks_.size() - first)));
+  std::iota(ids.begin(), ids.end(), first);
+  return read(ids);
+}
+
+Batch Batcher::read(const std::vector<std::int64_t>& block_ids) const {
+  const auto rows = static_cast<std::int64_t>(block_ids.size());
+  const std::int64_t length = blocks_.block_size();
+  Batch batch{torch::empty({rows, length}, torch::kInt64), torch::empty({rows, length}, torch::kInt64), rows * blocks_.targets_per_block()};
+  auto* ids = batch.ids_BL.data_ptr<std::int64_t>();
+  auto* targets = batch.targets_BL.data_ptr<std::int64_t>();
+  for (std::int64_t row = 0; row < rows; ++row) {
+    blocks_.read(block_ids[static_cast<std::size_t>(row)], ids + row * length, targets + row * length);
+  }
+  return batch;
+}
+
+}  // namespace moelab::worker
