@@ -5,6 +5,10 @@
 add_library(moelab_libtorch INTERFACE)
 add_library(moelab::libtorch ALIAS moelab_libtorch)
 
+# at::parallel_for is a header template over OpenMP: without the flag in our own objects it would run on one thread.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+target_link_libraries(moelab_libtorch INTERFACE OpenMP::OpenMP_CXX)
+
 # A system header may warn as it likes; ours may not.
 function(moelab_use_torch include_dirs libraries)
   target_include_directories(moelab_libtorch SYSTEM INTERFACE ${include_dirs})
