@@ -1,0 +1,109 @@
+#include "db/experiment_store.h"
+
+#include <utility>
+
+#include "core/error.h"
+#include "db/statement.h"
+
+namespace moelab::db {
+namespace {
+
+constexpr const char* kExperimentColumns = "id, matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms";
+constexpr const char* kMemberSelect =
+    "SELECT m.experiment_id, e.name, m.name, m.run_id, m.baseline, m.notes, m.tags, m.varied "
+    "FROM members m JOIN experiments e ON e.id = m.experiment_id ";
+
+std::vector<std::string> read_list(const std::string& json) {
+  return nlohmann::json::parse(json).get<std::vector<std::string>>();
+}
+
+ExperimentRow read_experiment(const Statement& row) {
+  return {row.integer(0),         row.text(1), row.text(2),  row.text(3), row.text(4), row.text(5),
+          read_list(row.text(6)), row.text(7), row.small(8), row.time(9)};
+}
+
+MemberRow read_member(const Statement& row) {
+  return {row.integer(0),
+          row.text(1),
+          row.text(2),
+          row.integer(3),
+          row.text(4),
+          row.text(5),
+          read_list(row.text(6)),
+          nlohmann::json::parse(row.text(7))};
+}
+
+}  // namespace
+
+ExperimentId ExperimentStore::put(const ExperimentRow& e) {
+  Statement row(
+      connection_,
+      "INSERT INTO experiments (matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (matrix, name, profile) DO UPDATE SET baseline = excluded.baseline, "
+      "notes = excluded.notes, tags = excluded.tags, source = excluded.source, max_concurrent = excluded.max_concurrent RETURNING id",
+      e.matrix, e.name, e.profile, e.baseline, e.notes, nlohmann::json(e.tags).dump(), e.source, e.max_concurrent, e.created_at);
+  row.step();
+  return row.integer(0);
+}
+
+ExperimentRow ExperimentStore::get(ExperimentId id) {
+  Statement row(connection_, std::string("SELECT ") + kExperimentColumns + " FROM experiments WHERE id = ?", id);
+  if (!row.step()) throw core::Error(core::ErrorKind::not_found, "there is no experiment " + std::to_string(id));
+  return read_experiment(row);
+}
+
+std::vector<ExperimentRow> ExperimentStore::all() {
+  std::vector<ExperimentRow> list;
+  Statement row(connection_, std::string("SELECT ") + kExperimentColumns + " FROM experiments ORDER BY id DESC");
+  while (row.step()) list.push_back(read_experiment(row));
+  return list;
+}
+
+void ExperimentStore::put_member(const MemberRow& m) {
+  Statement(
+      connection_,
+      "INSERT INTO members (experiment_id, name, run_id, position, baseline, notes, tags, varied) "
+      "VALUES (?1, ?2, ?3, (SELECT coalesce(max(position), 0) + 1 FROM members WHERE experiment_id = ?1), ?4, ?5, ?6, ?7) "
+      "ON CONFLICT DO UPDATE SET run_id = excluded.run_id, baseline = excluded.baseline, notes = excluded.notes, tags = excluded.tags",
+      m.experiment_id, m.name, m.run_id, m.baseline, m.notes, nlohmann::json(m.tags).dump(), m.varied.dump())
+      .run();
+}
+
+void ExperimentStore::set_varied(ExperimentId id, const std::string& name, const nlohmann::json& varied) {
+  Statement(connection_, "UPDATE members SET varied = ? WHERE experiment_id = ? AND name = ?", varied.dump(), id, name).run();
+}
+
+std::optional<MemberRow> ExperimentStore::member(ExperimentId id, const std::string& name) {
+  Statement row(connection_, std::string(kMemberSelect) + "WHERE m.experiment_id = ? AND m.name = ?", id, name);
+  return row.step() ? std::optional(read_member(row)) : std::nullopt;
+}
+
+std::vector<MemberRow> ExperimentStore::members(ExperimentId id) {
+  std::vector<MemberRow> list;
+  Statement row(connection_, std::string(kMemberSelect) + "WHERE m.experiment_id = ? ORDER BY m.position", id);
+  while (row.step()) list.push_back(read_member(row));
+  return list;
+}
+
+std::vector<MemberRow> ExperimentStore::listings(RunId run_id) {
+  std::vector<MemberRow> list;
+  Statement row(connection_, std::string(kMemberSelect) + "WHERE m.run_id = ? ORDER BY m.experiment_id, m.position", run_id);
+  while (row.step()) list.push_back(read_member(row));
+  return list;
+}
+
+std::vector<ExperimentId> ExperimentStore::experiments_of(RunId run_id) {
+  std::vector<ExperimentId> list;
+  Statement row(connection_, "SELECT DISTINCT experiment_id FROM members WHERE run_id = ? ORDER BY experiment_id", run_id);
+  while (row.step()) list.push_back(row.integer(0));
+  return list;
+}
+
+std::map<ExperimentId, int> ExperimentStore::limits() {
+  std::map<ExperimentId, int> limits;
+  Statement row(connection_, "SELECT id, max_concurrent FROM experiments WHERE max_concurrent > 0");
+  while (row.step()) limits[row.integer(0)] = row.small(1);
+  return limits;
+}
+
+}  // namespace moelab::db

@@ -1,0 +1,141 @@
+// Owns the life of runs: rows, state transitions with their history, device leases, process identity, attempts.
+// Called by server/ inside Database::write or read. Every change of state goes through here and is checked against the
+// transition table of core/run_state.h; a device lease is unique by a constraint of the schema.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/run_state.h"
+#include "db/database.h"
+
+namespace moelab::db {
+
+using RunId = std::int64_t;
+
+// What decides whether a pid is still the process we started: a pid alone may have been given to another since.
+struct ProcessIdentity {
+  std::int64_t pid = 0;
+  std::int64_t start_ticks = 0;  // field 22 of /proc/<pid>/stat
+  std::string boot_id;
+  bool operator==(const ProcessIdentity&) const = default;
+};
+
+// Why a live run was asked to leave. A person's cancel outranks a time limit, which outranks the daemon's own stop.
+enum class StopIntent { shutdown, timeout, cancel };
+std::string to_string(StopIntent intent);
+
+// What never changes after a run was first submitted.
+struct NewRun {
+  std::string key, matrix, name;
+  nlohmann::json spec;  // core::to_json(RunSpec)
+  std::int64_t seed = 0;
+  std::int64_t total_parameters = 0, active_parameters = 0;
+  double flops_per_token = 0, tokens = 0;
+  std::int64_t max_steps = 0;
+  int priority = 0;
+};
+
+struct RunRow {
+  RunId id = 0;
+  std::string key, matrix, name;
+  std::int64_t seed = 0;
+  std::int64_t total_parameters = 0, active_parameters = 0;
+  double flops_per_token = 0, tokens = 0;
+  int priority = 0;
+  core::RunState state = core::RunState::queued;
+  std::string reason;
+  std::optional<std::int64_t> exit_code, signal;
+  int attempt = 0;
+  int restarts = 0;
+  bool fresh = false;
+  std::optional<core::TimePoint> not_before;
+  std::int64_t step = 0, max_steps = 0;
+  std::string phase;
+  std::int64_t phase_done = 0, phase_total = 0;
+  std::optional<std::int64_t> pace_step;
+  std::optional<core::TimePoint> pace_time, step_time;
+  std::string device;  // empty = no lease
+  std::optional<ProcessIdentity> process;
+  std::optional<StopIntent> stop_intent;
+  std::optional<core::TimePoint> stop_deadline;
+  core::TimePoint queued_at;
+  std::optional<core::TimePoint> started_at, attempt_started_at, finished_at;
+  std::int64_t runtime_ms = 0;  // of attempts that have ended
+};
+
+struct RunEventRow {
+  core::TimePoint time;
+  std::string from, to, reason;
+};
+
+// The worker's last word in an attempt, from its `finished` event.
+struct FinalWord {
+  std::string status, reason, message;
+};
+
+// How an attempt ended, as the dispatcher has judged it.
+struct AttemptEnd {
+  core::RunState to = core::RunState::failed;  // terminal, or queued to go again
+  std::string reason;
+  std::optional<int> exit_code, signal;
+  bool counts_as_restart = false;
+  std::optional<core::TimePoint> not_before;  // for queued: back-off
+};
+
+class RunStore {
+ public:
+  explicit RunStore(Connection& connection) : connection_(connection) {}
+
+  // Inserts a queued run. The key must be new.
+  RunId insert(const NewRun& run, core::TimePoint now);
+  std::optional<RunId> find_by_key(const std::string& key);
+  std::optional<RunRow> find(RunId id);
+  RunRow get(RunId id);                                                      // throws Error(not_found)
+  std::vector<RunRow> in_states(const std::vector<core::RunState>& states);  // by id
+  nlohmann::json spec(RunId id);
+  std::map<std::string, std::int64_t> count_by_state();
+  std::vector<RunEventRow> events(RunId id);
+  void raise_priority(RunId id, int priority);
+
+  // queued -> starting: leases `device`, counts the attempt. Returns the new attempt's number.
+  int begin_attempt(RunId id, const std::string& device, core::TimePoint now);
+  void set_process(RunId id, const ProcessIdentity& process);
+  // starting -> running. Nothing happens in another state: a stop may have come first.
+  void mark_running(RunId id, core::TimePoint now);
+  // starting or running -> stopping; already stopping: only a higher intent counts.
+  void request_stop(RunId id, StopIntent intent, core::TimePoint now);
+  void set_stop_deadline(RunId id, core::TimePoint deadline);
+  // live -> terminal or queued: frees the device, forgets the process, adds up the running time.
+  void end_attempt(RunId id, const AttemptEnd& end, core::TimePoint now);
+  // queued -> cancelled.
+  void cancel_queued(RunId id, const std::string& reason, core::TimePoint now);
+  // terminal -> queued. `fresh`: the next attempt starts from step 0.
+  void requeue(RunId id, bool fresh, const std::string& reason, core::TimePoint now);
+
+  // For `moelab db rebuild` only: puts a run that was just inserted into the state its journal proves.
+  void restore(RunId id, core::RunState state, const std::string& reason, int attempt, core::TimePoint now);
+
+  // From the journal, by ingest.
+  void set_attempt_started(RunId id, int attempt, const nlohmann::json& provenance, std::int64_t max_steps, std::int64_t total_parameters,
+                           std::int64_t active_parameters, std::int64_t step);
+  void set_phase(RunId id, const std::string& phase, std::int64_t done, std::int64_t total);
+  // Steps completed at `time`; the first call of an attempt marks where its pace is measured from. Ends the phase.
+  void set_step(RunId id, std::int64_t step, core::TimePoint time);
+  void set_final_word(RunId id, int attempt, const FinalWord& word);
+  std::optional<FinalWord> final_word(RunId id, int attempt);
+  nlohmann::json provenance(RunId id, int attempt);  // {} when the attempt has not journalled `started`
+
+ private:
+  void transition(const RunRow& run, core::RunState to, const std::string& reason, core::TimePoint now);
+  void record(RunId id, const std::string& from, core::RunState to, const std::string& reason, core::TimePoint now);
+
+  Connection& connection_;
+};
+
+}  // namespace moelab::db
