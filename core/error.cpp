@@ -29,28 +29,42 @@ int exit_code(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::usage:
     case ErrorKind::config:
-    case ErrorKind::data: return kExitUsage;
+    case ErrorKind::data:
+      return kExitUsage;
     case ErrorKind::not_found:
-    case ErrorKind::conflict: return kExitNotFound;
+    case ErrorKind::conflict:
+      return kExitNotFound;
     case ErrorKind::unreachable:
-    case ErrorKind::unauthorized: return kExitUnreachable;
-    case ErrorKind::storage: return kExitStorage;
-    case ErrorKind::internal: return kExitRunFailed;
+    case ErrorKind::unauthorized:
+      return kExitUnreachable;
+    case ErrorKind::storage:
+      return kExitStorage;
+    case ErrorKind::internal:
+      return kExitRunFailed;
   }
   return kExitRunFailed;
 }
 
 std::string to_string(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::usage: return "usage";
-    case ErrorKind::config: return "config";
-    case ErrorKind::data: return "data";
-    case ErrorKind::not_found: return "not_found";
-    case ErrorKind::conflict: return "conflict";
-    case ErrorKind::unreachable: return "unreachable";
-    case ErrorKind::unauthorized: return "unauthorized";
-    case ErrorKind::storage: return "storage";
-    case ErrorKind::internal: return "internal";
+    case ErrorKind::usage:
+      return "usage";
+    case ErrorKind::config:
+      return "config";
+    case ErrorKind::data:
+      return "data";
+    case ErrorKind::not_found:
+      return "not_found";
+    case ErrorKind::conflict:
+      return "conflict";
+    case ErrorKind::unreachable:
+      return "unreachable";
+    case ErrorKind::unauthorized:
+      return "unauthorized";
+    case ErrorKind::storage:
+      return "storage";
+    case ErrorKind::internal:
+      return "internal";
   }
   return "internal";
 }

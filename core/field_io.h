@@ -1,0 +1,32 @@
+// Owns reading and writing one knob: from a Node with type and range checks, and to JSON. The only code that knows the field
+// types; config_json.cpp, the matrix expansion, the run key and `moelab schema` call it through dotted paths.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "core/node.h"
+
+namespace moelab::core {
+
+// Every dotted path in declared order, e.g. "moe.lb_coeff".
+const std::vector<std::string>& field_paths();
+// "model", "moe", ...: the first segments of dotted paths.
+const std::vector<std::string>& field_groups();
+bool is_field(const std::string& path);
+// Fields that hold a list (data.path, moe.moe_layers): a bare list is their value, not an axis.
+bool is_list_field(const std::string& path);
+
+// Sets `path` of `config` from `value`. Returns the problem as a message without the key ("must be at least 1, not 0"), or
+// nullopt when it fitted; on a problem `config` is unchanged. `path` must be a field.
+std::optional<std::string> read_field(RunConfig& config, const std::string& path, const Node& value);
+
+nlohmann::json field_json(const RunConfig& config, const std::string& path);
+
+// Every knob as JSON for `moelab schema` and GET /schema: path, type, default, min, max, choices, unit, doc, in the key or not.
+nlohmann::json schema_json();
+
+}  // namespace moelab::core

@@ -1,0 +1,44 @@
+#include "core/number_text.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <system_error>
+
+#include "core/config.h"
+
+namespace moelab::core {
+namespace {
+
+template <class T>
+std::optional<T> parse_whole(std::string_view text) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::string number_text(double value) {
+  std::array<char, 32> buffer;
+  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  return error == std::errc{} ? std::string(buffer.data(), end) : std::string();
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  const std::optional<double> value = parse_whole<double>(text);
+  if (!value || !std::isfinite(*value)) return std::nullopt;
+  return *value == 0 ? 0.0 : *value;  // no negative zero: it would give equal settings two spellings
+}
+
+std::optional<std::int64_t> parse_integer(std::string_view text) {
+  const std::optional<std::int64_t> exact = parse_whole<std::int64_t>(text);
+  if (exact) return std::abs(static_cast<double>(*exact)) <= kMaxInt ? exact : std::nullopt;
+  const std::optional<double> value = parse_number(text);
+  if (!value || *value != std::floor(*value) || std::abs(*value) > kMaxInt) return std::nullopt;
+  return static_cast<std::int64_t>(*value);
+}
+
+}  // namespace moelab::core
