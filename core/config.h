@@ -198,7 +198,7 @@ void for_each_field(Config& c, Visit&& visit) {
   auto& m = c.model;
   visit(FieldInfo{"model.vocab_size", at_least_1, "tokens", "Vocabulary; must equal the tokenizer's"}, m.vocab_size);
   visit(FieldInfo{"model.hidden_size", at_least_1, "", "Width d of the residual stream"}, m.hidden_size);
-  visit(FieldInfo{"model.num_hidden_layers", at_least_1, "", "Transformer blocks"}, m.num_hidden_layers);
+  visit(FieldInfo{"model.num_hidden_layers", Range{1, 4096}, "", "Transformer blocks"}, m.num_hidden_layers);
   visit(FieldInfo{"model.num_attention_heads", at_least_1, "", "Query heads"}, m.num_attention_heads);
   visit(FieldInfo{"model.num_key_value_heads", at_least_1, "", "Key/value heads (GQA); null = num_attention_heads"}, m.num_key_value_heads);
   visit(FieldInfo{"model.head_dim", at_least_1, "", "Width of a head, even; null = hidden_size / num_attention_heads"}, m.head_dim);
@@ -219,7 +219,7 @@ void for_each_field(Config& c, Visit&& visit) {
   visit(FieldInfo{"model.eos_token_id", at_least_0, "", "End-of-text token"}, m.eos_token_id);
 
   auto& e = c.moe;
-  visit(FieldInfo{"moe.num_experts", at_least_1, "", "Routed experts E of a MoE layer; 1 = dense model"}, e.num_experts);
+  visit(FieldInfo{"moe.num_experts", Range{0, 65536}, "", "Routed experts E of a MoE layer; 1 = dense model, and 0 is read as 1"}, e.num_experts);
   visit(FieldInfo{"moe.num_active_experts", at_least_1, "", "Experts K each token is sent to, at most num_experts"}, e.num_active_experts);
   visit(FieldInfo{"moe.num_shared_experts", at_least_0, "", "Experts S that see every token, ungated"}, e.num_shared_experts);
   visit(FieldInfo{"moe.moe_intermediate_size", at_least_1, "", "Expert width f; null = model.intermediate_size"}, e.moe_intermediate_size);
@@ -274,7 +274,7 @@ void for_each_field(Config& c, Visit&& visit) {
   visit(FieldInfo{"train.warmup_steps", at_least_0, "steps", "Warm-up in steps; null = by warmup_ratio"}, t.warmup_steps);
   visit(FieldInfo{"train.epochs", Range{0, 1e6, true}, "", "Passes over the training blocks, unless max_steps is set"}, t.epochs);
   visit(FieldInfo{"train.max_steps", at_least_1, "steps", "Optimiser steps; null = by epochs"}, t.max_steps);
-  visit(FieldInfo{"train.batch_size", at_least_1, "sequences", "Sequences per optimiser step"}, t.batch_size);
+  visit(FieldInfo{"train.batch_size", Range{1, 1 << 20}, "sequences", "Sequences per optimiser step"}, t.batch_size);
   visit(FieldInfo{"train.grad_accum", at_least_1, "", "Micro-batches per optimiser step; must divide batch_size"}, t.grad_accum);
   visit(FieldInfo{"train.beta1", Range{0, 0.999999}, "", "AdamW first-moment decay"}, t.beta1);
   visit(FieldInfo{"train.beta2", Range{0, 0.9999999}, "", "AdamW second-moment decay"}, t.beta2);

@@ -8,10 +8,11 @@ namespace moelab::core {
 
 nlohmann::json to_json(const RunConfig& config) {
   nlohmann::json json = nlohmann::json::object();
-  for (const std::string& path : field_paths()) {
+  const std::vector<nlohmann::json> values = field_values(config);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::string& path = field_paths()[i];
     const std::size_t dot = path.find('.');
-    nlohmann::json& place = dot == std::string::npos ? json[path] : json[path.substr(0, dot)][path.substr(dot + 1)];
-    place = field_json(config, path);
+    (dot == std::string::npos ? json[path] : json[path.substr(0, dot)][path.substr(dot + 1)]) = values[i];
   }
   return json;
 }

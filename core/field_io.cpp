@@ -199,11 +199,13 @@ constexpr bool is_list() {
   }
 }
 
-std::vector<std::string> collect_paths(bool lists_only) {
+// Paths of the fields for which keep(FieldInfo, field) holds.
+template <class Keep>
+std::vector<std::string> collect_paths(Keep&& keep) {
   std::vector<std::string> paths;
   RunConfig config;
-  for_each_field(config, [&]<class T>(const FieldInfo& info, T&) {
-    if (!lists_only || is_list<T>()) paths.emplace_back(info.path);
+  for_each_field(config, [&](const FieldInfo& info, auto& field) {
+    if (keep(info, field)) paths.emplace_back(info.path);
   });
   return paths;
 }
@@ -215,7 +217,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 }  // namespace
 
 const std::vector<std::string>& field_paths() {
-  static const std::vector<std::string> paths = collect_paths(false);
+  static const std::vector<std::string> paths = collect_paths([](const FieldInfo&, auto&) { return true; });
   return paths;
 }
 
@@ -236,7 +238,20 @@ bool is_field(const std::string& path) {
 }
 
 bool is_list_field(const std::string& path) {
-  static const std::vector<std::string> paths = collect_paths(true);
+  static const std::vector<std::string> paths = collect_paths([]<class T>(const FieldInfo&, T&) { return is_list<T>(); });
+  return contains(paths, path);
+}
+
+bool is_source_field(const std::string& path) {
+  static const std::vector<std::string> paths =
+      collect_paths([](const FieldInfo& info, auto&) { return info.scope == FieldScope::source; });
+  return contains(paths, path);
+}
+
+bool is_integer_field(const std::string& path) {
+  static const std::vector<std::string> paths = collect_paths([]<class T>(const FieldInfo&, T&) {
+    return std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::optional<std::int64_t>>;
+  });
   return contains(paths, path);
 }
 
@@ -254,6 +269,22 @@ nlohmann::json field_json(const RunConfig& config, const std::string& path) {
     if (info.path == path) json = write(field);
   });
   return json;
+}
+
+std::vector<nlohmann::json> field_values(const RunConfig& config) {
+  std::vector<nlohmann::json> values;
+  for_each_field(config, [&](const FieldInfo&, const auto& field) { values.push_back(write(field)); });
+  return values;
+}
+
+const std::vector<FieldScope>& field_scopes() {
+  static const std::vector<FieldScope> scopes = [] {
+    std::vector<FieldScope> all;
+    RunConfig config;
+    for_each_field(config, [&](const FieldInfo& info, auto&) { all.push_back(info.scope); });
+    return all;
+  }();
+  return scopes;
 }
 
 nlohmann::json schema_json() {

@@ -19,12 +19,19 @@ const std::vector<std::string>& field_groups();
 bool is_field(const std::string& path);
 // Fields that hold a list (data.path, moe.moe_layers): a bare list is their value, not an axis.
 bool is_list_field(const std::string& path);
+// Fields that name files or directories (FieldScope::source).
+bool is_source_field(const std::string& path);
+bool is_integer_field(const std::string& path);
 
 // Sets `path` of `config` from `value`. Returns the problem as a message without the key ("must be at least 1, not 0"), or
 // nullopt when it fitted; on a problem `config` is unchanged. `path` must be a field.
 std::optional<std::string> read_field(RunConfig& config, const std::string& path, const Node& value);
 
 nlohmann::json field_json(const RunConfig& config, const std::string& path);
+// All values, in the order of field_paths().
+std::vector<nlohmann::json> field_values(const RunConfig& config);
+// What each field decides, in the same order.
+const std::vector<FieldScope>& field_scopes();
 
 // Every knob as JSON for `moelab schema` and GET /schema: path, type, default, min, max, choices, unit, doc, in the key or not.
 nlohmann::json schema_json();

@@ -13,7 +13,8 @@ namespace moelab::core {
 struct Assignment {
   std::string path;  // a field of config.h
   Node value;
-  int line = 0;  // of the key
+  int line = 0;      // of the key
+  std::string file;  // that holds it; empty = the main file or no file
 };
 
 // Unknown keys, a group that is no map and keys given twice go to `problems`; everything else is returned in file order.
