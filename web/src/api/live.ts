@@ -1,0 +1,198 @@
+// Owns the event stream: one connection for the whole page, which patches the query cache so that cells change in place.
+// Events are gathered and applied a few times a second, so that hundreds of runs cost one render, not hundreds.
+import type { InfiniteData, QueryClient } from '@tanstack/react-query';
+
+import { isTerminal } from '../lib/states';
+import { API_ROOT } from './client';
+import { setConnection } from './connection';
+import { keys } from './queries';
+import { withToken } from './token';
+import type { DeviceList, Experiment, ExperimentDetail, ExperimentList, Run, RunDetail, RunList } from './types';
+
+const FLUSH_MS = 200;
+const CURVES_MS = 2500;
+const RESULTS_MS = 1500;
+const RETRY_MIN_MS = 1000;
+const RETRY_MAX_MS = 15_000;
+
+/** A run can be listed under several experiments; a row keeps the name and the baseline it has in its own. */
+export function mergeMember(row: Run, fresh: Run): Run {
+  if (row.experiment_id === fresh.experiment_id) return { ...row, ...fresh };
+  const { name, experiment, experiment_id, matrix, baseline, is_baseline, varied, tags } = row;
+  return { ...row, ...fresh, name, experiment, experiment_id, matrix, baseline, is_baseline, varied, tags };
+}
+
+function patchRuns(rows: Run[], fresh: Map<number, Run>): Run[] {
+  if (!rows.some((row) => fresh.has(row.id))) return rows;
+  return rows.map((row) => {
+    const run = fresh.get(row.id);
+    return run ? mergeMember(row, run) : row;
+  });
+}
+
+/** Runs `action(key)` at most once in `intervalMs` for each key; the last call is never lost. */
+class Throttle<Key> {
+  private readonly lastMs = new Map<Key, number>();
+  private readonly timers = new Map<Key, ReturnType<typeof setTimeout>>();
+
+  constructor(
+    private readonly intervalMs: number,
+    private readonly action: (key: Key) => void,
+  ) {}
+
+  call(key: Key): void {
+    if (this.timers.has(key)) return;
+    const waitMs = Math.max(0, (this.lastMs.get(key) ?? -Infinity) + this.intervalMs - Date.now());
+    const timer = setTimeout(() => {
+      this.timers.delete(key);
+      this.lastMs.set(key, Date.now());
+      this.action(key);
+    }, waitMs);
+    this.timers.set(key, timer);
+  }
+
+  stop(): void {
+    this.timers.forEach((timer) => clearTimeout(timer));
+    this.timers.clear();
+  }
+}
+
+export class LiveUpdates {
+  private source: EventSource | null = null;
+  private retryTimer: ReturnType<typeof setTimeout> | null = null;
+  private flushTimer: ReturnType<typeof setTimeout> | null = null;
+  private retryMs = RETRY_MIN_MS;
+  private wasLost = false;
+  private readonly runs = new Map<number, Run>();
+  private readonly experiments = new Map<number, Experiment>();
+  private devices: DeviceList | null = null;
+  private readonly lastSeen = new Map<number, { state: string; attempt: number; evalLoss: unknown }>();
+  private readonly curves: Throttle<number>;
+  private readonly results: Throttle<number>;
+  private readonly listings: Throttle<string>;
+
+  constructor(private readonly client: QueryClient) {
+    this.curves = new Throttle(CURVES_MS, (id) => {
+      void client.invalidateQueries({ queryKey: keys.metrics(id) });
+      void client.invalidateQueries({ queryKey: keys.load(id) });
+    });
+    this.results = new Throttle(RESULTS_MS, (id) => void client.invalidateQueries({ queryKey: keys.results(id) }));
+    this.listings = new Throttle(RESULTS_MS, (name) => void client.invalidateQueries({ queryKey: [name] }));
+  }
+
+  start(): void {
+    this.stopSource();
+    const source = new EventSource(withToken(`${API_ROOT}/stream`));
+    this.source = source;
+    source.onopen = () => {
+      this.retryMs = RETRY_MIN_MS;
+      setConnection('open');
+      // The stream replays nothing, so whatever happened while it was away is read again.
+      if (this.wasLost) void this.client.invalidateQueries();
+      this.wasLost = false;
+    };
+    source.onerror = () => this.lost();
+    source.addEventListener('run', (event) => this.gather(event, (run: Run) => this.runs.set(run.id, run)));
+    source.addEventListener('experiment', (event) => this.gather(event, (e: Experiment) => this.experiments.set(e.id, e)));
+    source.addEventListener('devices', (event) => this.gather(event, (list: DeviceList) => (this.devices = list)));
+  }
+
+  /** Connects at once instead of waiting for the next try. */
+  retryNow(): void {
+    this.retryMs = RETRY_MIN_MS;
+    this.start();
+  }
+
+  stop(): void {
+    this.stopSource();
+    if (this.flushTimer) clearTimeout(this.flushTimer);
+    this.flushTimer = null;
+    this.curves.stop();
+    this.results.stop();
+    this.listings.stop();
+  }
+
+  private stopSource(): void {
+    this.source?.close();
+    this.source = null;
+    if (this.retryTimer) clearTimeout(this.retryTimer);
+    this.retryTimer = null;
+  }
+
+  // The browser's own reconnection gives up after an HTTP error, and its pace cannot be set: we reconnect ourselves.
+  private lost(): void {
+    this.stopSource();
+    this.wasLost = true;
+    setConnection('lost');
+    this.retryTimer = setTimeout(() => this.start(), this.retryMs);
+    this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS);
+  }
+
+  private gather<T>(event: MessageEvent<string>, keep: (value: T) => void): void {
+    keep(JSON.parse(event.data) as T);
+    this.flushTimer ??= setTimeout(() => {
+      this.flushTimer = null;
+      this.flush();
+    }, FLUSH_MS);
+  }
+
+  private flush(): void {
+    if (this.experiments.size) this.applyExperiments();
+    if (this.runs.size) this.applyRuns();
+    if (this.devices) this.client.setQueryData(keys.devices, this.devices);
+    this.devices = null;
+  }
+
+  private applyExperiments(): void {
+    const fresh = new Map(this.experiments);
+    this.experiments.clear();
+    let unknown = false;
+    this.client.setQueryData<ExperimentList>(keys.experiments, (list) => {
+      if (!list) return list;
+      const known = new Set(list.experiments.map((e) => e.id));
+      unknown = [...fresh.keys()].some((id) => !known.has(id));
+      return { ...list, experiments: list.experiments.map((e) => ({ ...e, ...fresh.get(e.id) })) };
+    });
+    if (unknown) this.listings.call('experiments');
+    for (const [id, experiment] of fresh) {
+      this.client.setQueryData<ExperimentDetail>(keys.experiment(id), (old) => (old ? { ...old, ...experiment } : old));
+    }
+  }
+
+  private applyRuns(): void {
+    const fresh = new Map(this.runs);
+    this.runs.clear();
+    this.client.setQueriesData<Run[]>({ queryKey: ['members'] }, (rows) => rows && patchRuns(rows, fresh));
+    this.client.setQueriesData<InfiniteData<RunList>>(
+      { queryKey: keys.runs },
+      (data) => data && { ...data, pages: data.pages.map((page) => ({ ...page, runs: patchRuns(page.runs, fresh) })) },
+    );
+    for (const [id, run] of fresh) {
+      this.client.setQueryData<RunDetail>(keys.run(id), (old) => old && { ...old, ...mergeMember(old, run) });
+      this.noteChange(id, run);
+    }
+  }
+
+  private noteChange(id: number, run: Run): void {
+    const before = this.lastSeen.get(id);
+    const evalLoss = run.metrics['eval/loss'];
+    const moved = !before || before.state !== run.state || before.attempt !== run.attempt;
+    this.lastSeen.set(id, { state: run.state, attempt: run.attempt, evalLoss });
+
+    if (before && before.attempt !== run.attempt) {
+      // A new attempt rewinds to its checkpoint: the tail of the old curves is superseded.
+      this.client.removeQueries({ queryKey: keys.load(id) });
+    }
+    this.curves.call(id);
+    if (moved) {
+      void this.client.invalidateQueries({ queryKey: keys.run(id) });
+      this.listings.call('runs');
+      this.listings.call('members');
+      this.listings.call('health');
+    }
+    if (moved || before.evalLoss !== evalLoss || isTerminal(run.state)) {
+      const experiments = new Set([run.experiment_id, ...run.aliases.map((alias) => alias.experiment_id)]);
+      experiments.forEach((experiment) => this.results.call(experiment));
+    }
+  }
+}

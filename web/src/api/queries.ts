@@ -1,0 +1,195 @@
+// Owns what is asked of the server and under which cache key. Live pages do not poll: api/live.ts patches or invalidates
+// these entries when the event stream says so.
+import { infiniteQueryOptions, keepPreviousData, queryOptions, useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query';
+
+import { thinIndices } from '../lib/thinning';
+import { get, post } from './client';
+import type {
+  ConfigSchema,
+  DeviceList,
+
+  ExperimentDetail,
+  ExperimentList,
+  ExpertLoad,
+  Health,
+  MetricCatalog,
+  Plan,
+  ResultTable,
+  Run,
+  RunDetail,
+  RunList,
+  SeriesList,
+  Submission,
+  SubmissionResult,
+} from './types';
+
+export const keys = {
+  health: ['health'] as const,
+  experiments: ['experiments'] as const,
+  experiment: (id: number) => ['experiment', id] as const,
+  results: (id: number) => ['results', id] as const,
+  members: (experiment: number) => ['members', experiment] as const,
+  runs: ['runs'] as const,
+  run: (id: number) => ['run', id] as const,
+  metrics: (id: number) => ['metrics', id] as const,
+  load: (id: number) => ['load', id] as const,
+  devices: ['devices'] as const,
+};
+
+export const healthQuery = queryOptions({
+  queryKey: keys.health,
+  queryFn: ({ signal }) => get<Health>('/health', {}, signal),
+  refetchInterval: 15_000,
+});
+
+export const experimentsQuery = queryOptions({
+  queryKey: keys.experiments,
+  queryFn: ({ signal }) => get<ExperimentList>('/experiments', {}, signal),
+});
+
+export const experimentQuery = (id: number) =>
+  queryOptions({ queryKey: keys.experiment(id), queryFn: ({ signal }) => get<ExperimentDetail>(`/experiments/${id}`, {}, signal) });
+
+export const resultsQuery = (id: number) =>
+  queryOptions({ queryKey: keys.results(id), queryFn: ({ signal }) => get<ResultTable>(`/experiments/${id}/results`, {}, signal) });
+
+/** Every run of an experiment, under its name there. An experiment is a few dozen runs, so all pages are read. */
+export const membersQuery = (experiment: number) =>
+  queryOptions({
+    queryKey: keys.members(experiment),
+    queryFn: async ({ signal }): Promise<Run[]> => {
+      const runs: Run[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await get<RunList>('/runs', { experiment, sort: 'id', limit: 500, cursor }, signal);
+        runs.push(...page.runs);
+        cursor = page.next_cursor ?? undefined;
+      } while (cursor);
+      return runs;
+    },
+  });
+
+export interface RunFilter {
+  state: string;
+  search: string;
+  sort: string;
+}
+
+export const runsQuery = (filter: RunFilter) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.runs, filter] as const,
+    queryFn: ({ pageParam, signal }) => get<RunList>('/runs', { ...filter, limit: 100, cursor: pageParam }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+export const runQuery = (id: number) =>
+  queryOptions({ queryKey: keys.run(id), queryFn: ({ signal }) => get<RunDetail>(`/runs/${id}`, {}, signal) });
+
+export const metricsQuery = (id: number, names: readonly string[]) =>
+  queryOptions({
+    queryKey: [...keys.metrics(id), ...names] as const,
+    queryFn: ({ signal }) => get<SeriesList>(`/runs/${id}/metrics`, { keys: names.join(','), max_points: 600 }, signal),
+    enabled: names.length > 0,
+    placeholderData: keepPreviousData,
+  });
+
+const MAX_FRAMES = 200;
+
+/** Appends the newer frames to the ones already here, and thins so that a long run stays light. */
+export function joinLoad(old: ExpertLoad, fresh: ExpertLoad, limit = MAX_FRAMES): ExpertLoad {
+  const { derived } = old;
+  const last = old.frames.at(-1)?.step ?? -1;
+  const skip = fresh.frames.findIndex((frame) => frame.step > last);
+  if (skip < 0) return old;
+  const joined = <T>(a: T[], b: T[]) => [...a, ...b.slice(skip)];
+  const frames = joined(old.frames, fresh.frames);
+  const kept = thinIndices(frames.length, limit);
+  const pick = <T>(list: T[]) => kept.map((index) => list[index] as T);
+  return {
+    ...old,
+    frames: pick(frames),
+    derived: {
+      cv: pick(joined(derived.cv, fresh.derived.cv)),
+      maxvio: pick(joined(derived.maxvio, fresh.derived.maxvio)),
+      entropy: pick(joined(derived.entropy, fresh.derived.entropy)),
+      dead: pick(joined(derived.dead, fresh.derived.dead)),
+    },
+  };
+}
+
+export const loadQuery = (id: number) =>
+  queryOptions({
+    queryKey: keys.load(id),
+    queryFn: async ({ client, signal }): Promise<ExpertLoad> => {
+      const old = client.getQueryData<ExpertLoad>(keys.load(id));
+      const last = old?.frames.at(-1);
+      const query = { max_frames: MAX_FRAMES, from_step: last ? last.step + 1 : undefined };
+      const fresh = await get<ExpertLoad>(`/runs/${id}/expert-load`, query, signal);
+      return old && last ? joinLoad(old, fresh) : fresh;
+    },
+    structuralSharing: false, // frames are large and never change in place
+  });
+
+export const devicesQuery = queryOptions({
+  queryKey: keys.devices,
+  queryFn: ({ signal }) => get<DeviceList>('/devices', {}, signal),
+  refetchInterval: 10_000,
+});
+
+export const catalogQuery = queryOptions({
+  queryKey: ['metrics-catalog'],
+  queryFn: ({ signal }) => get<MetricCatalog>('/metrics-catalog', {}, signal),
+  staleTime: Infinity,
+});
+
+export const schemaQuery = queryOptions({
+  queryKey: ['schema'],
+  queryFn: ({ signal }) => get<ConfigSchema>('/schema', {}, signal),
+  staleTime: Infinity,
+});
+
+function refreshRun(client: QueryClient, id: number): void {
+  void client.invalidateQueries({ queryKey: keys.run(id) });
+  void client.invalidateQueries({ queryKey: keys.runs });
+  void client.invalidateQueries({ queryKey: ['members'] });
+  void client.invalidateQueries({ queryKey: keys.health });
+}
+
+export function useRunVerb(verb: 'cancel' | 'retry') {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: number) => post<Run>(`/runs/${id}/${verb}`),
+    onSettled: (_run, _error, id) => refreshRun(client, id),
+  });
+}
+
+export function useCancelRuns() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (ids: number[]) => post<{ runs: Run[] }>('/runs/cancel', { ids }),
+    onSettled: (_result, _error, ids) => ids.forEach((id) => refreshRun(client, id)),
+  });
+}
+
+export function useCancelExperiment() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: number) => post<{ cancelled: number }>(`/experiments/${id}/cancel`),
+    onSettled: () => client.invalidateQueries(),
+  });
+}
+
+export function usePlan() {
+  return useMutation({ mutationFn: (body: Submission) => post<Plan>('/experiments', { ...body, dry_run: true }) });
+}
+
+export function useSubmit() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: Submission) => post<SubmissionResult>('/experiments', body),
+    onSuccess: () => client.invalidateQueries(),
+  });
+}
+

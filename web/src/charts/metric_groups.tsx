@@ -1,0 +1,109 @@
+// Every other metric that the runs have, as small charts in the groups of the metric catalogue. A metric that is new in the
+// catalogue appears here by itself.
+import { Accordion, Skeleton, Tooltip } from '@mantine/core';
+import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
+
+import { catalogQuery } from '../api/queries';
+import type { MetricInfo } from '../api/types';
+import { ErrorState } from '../components/ErrorState';
+import { familyTitle, groupsWith, isFamily, memberNumber } from '../lib/catalog';
+import { EChart } from './EChart';
+import { lineOption, type Line } from './line_option';
+import { spread, usePalette } from './palette';
+import type { ChartProps, ChartRun } from './types';
+import { useSeries } from './use_series';
+
+const HEIGHT = 190;
+/** Drawn large elsewhere. */
+const ELSEWHERE = new Set(['train/loss', 'eval/loss']);
+const OPEN_AT_FIRST = ['balance', 'router', 'speed'];
+
+function keysOf(info: MetricInfo, { run }: ChartRun): string[] {
+  return Object.keys(run.metrics).filter((key) => memberNumber(info, key) !== null);
+}
+
+const BETTER = {
+  down: { icon: IconArrowDown, text: 'lower is better' },
+  up: { icon: IconArrowUp, text: 'higher is better' },
+  none: null,
+};
+
+function MetricChart({ info, runs }: { info: MetricInfo; runs: ChartRun[] }) {
+  const palette = usePalette();
+  const { series, pending, error } = useSeries(runs, (owner) => keysOf(info, owner));
+  const family = isFamily(info);
+  const many = runs.length > 1;
+  const option = useMemo(() => {
+    const numbers = [...new Set(series.map(({ key }) => memberNumber(info, key) ?? -1))].sort((a, b) => a - b);
+    const lines = series.map(({ owner, key, title, points }): Line => {
+      const rank = numbers.indexOf(memberNumber(info, key) ?? -1);
+      return {
+        id: `${owner.run.id}:${key}`,
+        name: many ? (family ? `${owner.label} · ${title}` : owner.label) : title,
+        color: family && !many ? spread(palette, rank, numbers.length) : owner.color,
+        dashed: owner.dashed,
+        points,
+        marked: key.startsWith('eval/'),
+      };
+    });
+    return lineOption(lines, { unit: info.unit, palette });
+  }, [series, info, many, family, palette]);
+  const better = BETTER[info.direction];
+  return (
+    <section>
+      <Tooltip label={`${info.doc}${better ? ` (${better.text})` : ''}`} multiline maw={380}>
+        <h3 className="chart-title" tabIndex={0} style={{ width: 'fit-content' }}>
+          {family ? familyTitle(info) : info.title}
+          <span className="faint">
+            {info.unit}
+            {better && <better.icon size={12} style={{ marginLeft: 4, verticalAlign: -1 }} aria-label={better.text} />}
+          </span>
+        </h3>
+      </Tooltip>
+      {error && series.length === 0 ? (
+        <p className="soft">{error.message}</p>
+      ) : pending && series.length === 0 ? (
+        <Skeleton h={HEIGHT} radius="md" />
+      ) : (
+        <EChart option={option} height={HEIGHT} label={`${info.title} over steps`} />
+      )}
+    </section>
+  );
+}
+
+export function MetricGroups({ runs }: ChartProps) {
+  const { data, error, isPending, refetch } = useQuery(catalogQuery);
+  const [open, setOpen] = useState<string[]>(OPEN_AT_FIRST);
+  const names = [...new Set(runs.flatMap(({ run }) => Object.keys(run.metrics)))].filter((key) => !ELSEWHERE.has(key));
+  if (error && !data) return <ErrorState error={error} retry={() => void refetch()} />;
+  if (isPending) return <Skeleton h={HEIGHT} radius="md" />;
+  const metrics = data.metrics.filter((info) => !ELSEWHERE.has(info.name));
+  const groups = groupsWith(metrics, names);
+  if (groups.length === 0) return <p className="soft">Nothing yet. Metrics appear with the first logged step.</p>;
+  return (
+    <Accordion multiple value={open} onChange={setOpen} variant="default" chevronPosition="left">
+      {groups.map((group) => (
+        <Accordion.Item key={group.name} value={group.name}>
+          <Accordion.Control>
+            <span style={{ fontWeight: 600, textTransform: 'capitalize' }}>{group.name}</span>{' '}
+            <span className="faint num" style={{ fontSize: 13 }}>
+              {group.metrics.length}
+            </span>
+          </Accordion.Control>
+          <Accordion.Panel>
+            {/* A closed group costs no requests. */}
+            {open.includes(group.name) && (
+              <div className="grid-charts">
+                {group.metrics.map((info) => (
+                  <MetricChart key={info.name} info={info} runs={runs} />
+                ))}
+              </div>
+            )}
+          </Accordion.Panel>
+        </Accordion.Item>
+      ))}
+    </Accordion>
+  );
+}

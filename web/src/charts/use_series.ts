@@ -1,0 +1,46 @@
+// Owns the fetching of scalar series for several runs at once.
+import { useQueries } from '@tanstack/react-query';
+
+import { metricsQuery } from '../api/queries';
+import type { Series } from '../api/types';
+import { toNumber } from '../lib/numbers';
+import type { Point } from '../lib/smoothing';
+import type { ChartRun } from './types';
+
+export interface RunSeries {
+  owner: ChartRun;
+  key: string;
+  title: string;
+  unit: string;
+  points: Point[];
+}
+
+function pointsOf(series: Series): Point[] {
+  return series.points.map(([step, value]) => [step, toNumber(value) ?? NaN]);
+}
+
+export interface SeriesResult {
+  series: RunSeries[];
+  pending: boolean;
+  error: Error | null;
+}
+
+/** `names(run)` are the metric names to read of a run; names that it does not have are simply absent. */
+export function useSeries(runs: ChartRun[], names: (run: ChartRun) => string[]): SeriesResult {
+  return useQueries({
+    queries: runs.map((owner) => metricsQuery(owner.run.id, names(owner))),
+    combine: (results) => ({
+      series: results.flatMap((result, index) =>
+        (result.data?.series ?? []).map((series) => ({
+          owner: runs[index] as ChartRun,
+          key: series.key,
+          title: series.title,
+          unit: series.unit,
+          points: pointsOf(series),
+        })),
+      ),
+      pending: results.some((result) => result.isLoading),
+      error: results.find((result) => result.error)?.error ?? null,
+    }),
+  });
+}

@@ -1,0 +1,26 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+// The daemon that `npm run dev` forwards to; the built dashboard is served by the daemon itself.
+const daemon = process.env.MOELAB_URL ?? 'http://127.0.0.1:8642';
+
+export default defineConfig({
+  plugins: [react()],
+  server: { proxy: { '/api': { target: daemon, changeOrigin: true } } },
+  build: {
+    target: 'es2022',
+    // ECharts alone is larger than the default limit; it is its own chunk and loads only with the pages that draw.
+    chunkSizeWarningLimit: 700,
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'echarts', test: /node_modules[\\/](echarts|zrender)/ },
+            { name: 'ui', test: /node_modules[\\/](@mantine|react|react-dom|react-router|scheduler|@floating-ui)/ },
+          ],
+        },
+      },
+    },
+  },
+  test: { dir: '../tests/web/unit', alias: { vitest: new URL('./node_modules/vitest', import.meta.url).pathname } },
+});
