@@ -37,6 +37,9 @@ RunRow read_run(const Statement& row) {
   r.flops_per_token = row.real(c++);
   r.tokens = row.real(c++);
   r.priority = row.small(c++);
+  r.resources.gpus = row.maybe_integer(c++);
+  r.resources.timeout_s = row.integer(c++);
+  r.resources.max_restarts = row.integer(c++);
   r.state = row.state(c++);
   r.reason = row.text(c++);
   r.exit_code = row.maybe_integer(c++);
@@ -69,11 +72,13 @@ RunRow read_run(const Statement& row) {
 }
 
 RunId RunStore::insert(const NewRun& run, core::TimePoint now) {
-  Statement row(connection_,
-                "INSERT INTO runs (key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, max_steps, "
-                "priority, state, queued_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-                run.key, run.matrix, run.name, run.spec.dump(), run.seed, run.total_parameters, run.active_parameters, run.flops_per_token,
-                run.tokens, run.max_steps, run.priority, core::RunState::queued, now);
+  Statement row(
+      connection_,
+      "INSERT INTO runs (key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, max_steps, "
+      "priority, gpus, timeout_s, max_restarts, state, queued_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+      run.key, run.matrix, run.name, run.spec.dump(), run.seed, run.total_parameters, run.active_parameters, run.flops_per_token,
+      run.tokens, run.max_steps, run.priority, run.resources.gpus, run.resources.timeout_s, run.resources.max_restarts,
+      core::RunState::queued, now);
   row.step();
   const RunId id = row.integer(0);
   record(id, "", core::RunState::queued, "submitted", now);
@@ -128,6 +133,12 @@ std::vector<RunEventRow> RunStore::events(RunId id) {
 
 void RunStore::raise_priority(RunId id, int priority) {
   Statement(connection_, "UPDATE runs SET priority = max(priority, ?) WHERE id = ?", priority, id).run();
+}
+
+void RunStore::update_spec(RunId id, const nlohmann::json& spec, const Resources& resources) {
+  Statement(connection_, "UPDATE runs SET spec = ?, gpus = ?, timeout_s = ?, max_restarts = ? WHERE id = ?", spec.dump(), resources.gpus,
+            resources.timeout_s, resources.max_restarts, id)
+      .run();
 }
 
 int RunStore::begin_attempt(RunId id, const std::string& device, core::TimePoint now) {

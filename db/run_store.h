@@ -30,7 +30,14 @@ struct ProcessIdentity {
 enum class StopIntent { shutdown, timeout, cancel };
 std::string to_string(StopIntent intent);
 
-// What never changes after a run was first submitted.
+// What the scheduler and the dispatcher need of core::ResourceConfig.
+struct Resources {
+  std::optional<std::int64_t> gpus;  // 0 or 1; nothing = a GPU if there is one
+  std::int64_t timeout_s = 0;        // 0 = none
+  std::int64_t max_restarts = 0;
+  bool operator==(const Resources&) const = default;
+};
+
 struct NewRun {
   std::string key, matrix, name;
   nlohmann::json spec;  // core::to_json(RunSpec)
@@ -39,6 +46,7 @@ struct NewRun {
   double flops_per_token = 0, tokens = 0;
   std::int64_t max_steps = 0;
   int priority = 0;
+  Resources resources;
 };
 
 struct RunRow {
@@ -48,6 +56,7 @@ struct RunRow {
   std::int64_t total_parameters = 0, active_parameters = 0;
   double flops_per_token = 0, tokens = 0;
   int priority = 0;
+  Resources resources;
   core::RunState state = core::RunState::queued;
   std::string reason;
   std::optional<std::int64_t> exit_code, signal;
@@ -102,6 +111,8 @@ class RunStore {
   std::map<std::string, std::int64_t> count_by_state();
   std::vector<RunEventRow> events(RunId id);
   void raise_priority(RunId id, int priority);
+  // The same run submitted again with other resources or checkpoint rules: those are not part of the key.
+  void update_spec(RunId id, const nlohmann::json& spec, const Resources& resources);
 
   // queued -> starting: leases `device`, counts the attempt. Returns the new attempt's number.
   int begin_attempt(RunId id, const std::string& device, core::TimePoint now);

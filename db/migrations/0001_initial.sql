@@ -27,6 +27,9 @@ CREATE TABLE runs (
   flops_per_token   REAL NOT NULL,
   tokens            REAL NOT NULL,
   priority          INTEGER NOT NULL,
+  gpus              INTEGER,                    -- resources of its spec; NULL = a GPU if there is one
+  timeout_s         INTEGER NOT NULL,           -- 0 = none
+  max_restarts      INTEGER NOT NULL,
   state             TEXT NOT NULL CHECK (state IN ({{run_states}})),
   reason            TEXT NOT NULL DEFAULT '',
   exit_code         INTEGER,

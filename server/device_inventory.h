@@ -1,0 +1,48 @@
+// Owns what devices a machine has and how busy they look. An inventory only reads; who may use a device is judged by
+// device_monitor. Implementations: cpu_inventory.cpp, nvml_inventory.cpp, and fakes in tests.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/scheduler.h"
+
+namespace moelab::server {
+
+struct DeviceProcess {
+  std::int64_t pid = 0;
+  std::string user;
+  std::string command;
+  double memory_mb = 0;
+};
+
+struct Device {
+  std::string id;  // "gpu0", "cpu1"; stable as long as the machine is
+  DeviceKind kind = DeviceKind::cpu;
+  int index = 0;  // of a GPU: in PCI bus order
+  std::string name;
+  std::string uuid;
+  int threads = 1;  // CPU threads for a worker on it
+  std::optional<double> memory_total_mb, memory_used_mb, utilization_pct;
+  std::vector<DeviceProcess> processes;  // that compute on it
+  std::string fault;                     // why it cannot be used at all; empty = fine
+};
+
+class DeviceInventory {
+ public:
+  virtual ~DeviceInventory() = default;
+  virtual std::string name() const = 0;  // "nvml" | "cpu"
+  virtual std::string note() const = 0;  // one sentence for people; may be empty
+  // Present readings. A device that has vanished is missing or has a fault. Not thread-safe.
+  virtual std::vector<Device> list() = 0;
+};
+
+// `slots` CPU slots (0 = min(4, cores)), each with cores / slots threads, at least 1.
+std::unique_ptr<DeviceInventory> make_cpu_inventory(int slots);
+// GPUs if the NVIDIA driver's library can be loaded and finds any, and CPU slots beside them.
+std::unique_ptr<DeviceInventory> make_inventory(int cpu_slots);
+
+}  // namespace moelab::server

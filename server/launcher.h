@@ -1,0 +1,48 @@
+// Owns how a worker process is started, watched and stopped. The dispatcher decides; implementations are process_launcher
+// and the simulated one in tests. Used from the dispatcher's thread only.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "db/run_store.h"
+#include "server/scheduler.h"
+
+namespace moelab::server {
+
+struct LaunchRequest {
+  std::int64_t run_id = 0;
+  int attempt = 1;
+  std::filesystem::path run_dir;
+  std::filesystem::path cache_dir;
+  DeviceKind kind = DeviceKind::cpu;
+  int gpu_index = 0;  // for a GPU: in PCI bus order
+  int threads = 1;
+};
+
+// How a worker has ended. A worker that an earlier daemon started is not our child: then nobody can tell, both are empty.
+struct Exit {
+  std::optional<int> code;    // it left by itself
+  std::optional<int> signal;  // it was killed
+  bool oom_killed = false;    // by SIGKILL, not ours, while the kernel counted an out-of-memory kill
+};
+
+class Launcher {
+ public:
+  virtual ~Launcher() = default;
+  // Starts a worker that waits at a gate: nothing of it runs before release(). So its identity can be made durable first;
+  // should the daemon die in between, the worker leaves without a trace. Throws core::Error when it cannot start.
+  virtual db::ProcessIdentity spawn(const LaunchRequest& request) = 0;
+  virtual void release(const db::ProcessIdentity& process) = 0;
+  // Nothing while it lives. Answers the same until forget().
+  virtual std::optional<Exit> poll(const db::ProcessIdentity& process) = 0;
+  virtual void forget(const db::ProcessIdentity& process) = 0;
+  // SIGTERM to the worker: checkpoint and leave.
+  virtual void terminate(const db::ProcessIdentity& process) = 0;
+  // SIGKILL to its whole process group.
+  virtual void kill(const db::ProcessIdentity& process) = 0;
+};
+
+}  // namespace moelab::server
