@@ -1,0 +1,31 @@
+#include "server/cli/daemon_options.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+
+namespace moelab::server::cli {
+
+AppOptions DaemonOptions::app() const {
+  AppOptions options;
+  options.home = home.empty() ? default_home() : std::filesystem::absolute(home).lexically_normal();
+  options.cpu_slots = cpu_slots;
+  return options;
+}
+
+std::shared_ptr<DaemonOptions> add_daemon_options(CLI::App& verb) {
+  auto options = std::make_shared<DaemonOptions>();
+  verb.add_option("--home", options->home, "Home directory; default MOELAB_HOME, else ~/.moelab");
+  verb.add_option("--cpu-slots", options->cpu_slots, "Runs that may train at once on the CPU; default min(4, cores)")
+      ->check(CLI::Range(1, 1024));
+  return options;
+}
+
+void log_to_stderr(const std::string& level) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("moelab"));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_level(spdlog::level::from_str(level));
+}
+
+}  // namespace moelab::server::cli

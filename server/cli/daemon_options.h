@@ -1,0 +1,24 @@
+// Owns the options that serve and run share: home, CPU slots. Used by those two commands.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <string>
+
+#include "server/app.h"
+
+namespace moelab::server::cli {
+
+struct DaemonOptions {
+  std::string home;
+  int cpu_slots = 0;
+  AppOptions app() const;
+};
+
+std::shared_ptr<DaemonOptions> add_daemon_options(CLI::App& verb);
+
+// Log lines of this process go to stderr from `level` on ("info", "warn").
+void log_to_stderr(const std::string& level);
+
+}  // namespace moelab::server::cli

@@ -1,0 +1,105 @@
+// moelab gpus, moelab health: what the daemon has and how it is.
+#include <iostream>
+
+#include "core/error.h"
+#include "server/cli/client.h"
+#include "server/cli/format.h"
+#include "server/cli/table.h"
+#include "server/cli/verbs.h"
+
+namespace moelab::server::cli {
+
+namespace {
+
+using nlohmann::json;
+
+// Free: nobody. Leased: our run. Busy: whose processes, or why.
+std::string holder(const json& device) {
+  if (device.at("run").is_object()) return "run " + device.at("run").at("id").dump() + " " + text_or(device.at("run"), "name");
+  std::string text;
+  for (const json& process : device.at("processes")) {
+    if (process.at("own").get<bool>()) continue;
+    text += (text.empty() ? "" : ", ") + text_or(process, "user") + ": " + text_or(process, "command") + " (pid " +
+            process.at("pid").dump() + ")";
+  }
+  const std::string note = text_or(device, "note");
+  return text.empty() || note.empty() ? text + note : text + "; " + note;
+}
+
+Tone device_tone(const std::string& state) {
+  return state == "free" ? Tone::good : state == "busy" ? Tone::bad : Tone::active;
+}
+
+std::string memory_text(const json& device) {
+  if (!has_number(device, "memory_total_mb")) return "";
+  return megabytes(number_or(device, "memory_used_mb", 0)) + " of " + megabytes(number_or(device, "memory_total_mb", 0));
+}
+
+Table device_table(const json& devices) {
+  Table table({{"device"}, {"state"}, {"name"}, {"threads", true}, {"memory", true}, {"load", true}, {"since"}, {"by", false, true}});
+  for (const json& device : devices) {
+    const std::string state = text_or(device, "state");
+    table.add({Cell(text_or(device, "id"), Tone::strong), Cell(state, device_tone(state)), text_or(device, "name"),
+               device.at("threads").dump(), memory_text(device),
+               has_number(device, "utilization_pct") ? fixed(number_or(device, "utilization_pct", 0), 0) + "%" : "",
+               text_or(device, "since"), holder(device)});
+  }
+  return table;
+}
+
+int gpus(bool as_json, bool as_csv) {
+  const json answer = Client::connect().get("/api/v1/devices");
+  if (as_json) {
+    std::cout << answer.dump(2) << "\n";
+    return core::kExitDone;
+  }
+  const Table table = device_table(answer.at("devices"));
+  std::cout << (as_csv ? table.csv() : table.text(Terminal::of_stdout()));
+  const std::string note = text_or(answer, "note");
+  if (!note.empty() && !as_csv) std::cout << note << "\n";
+  return core::kExitDone;
+}
+
+int health(bool as_json, bool only_url) {
+  const Client client = Client::connect();
+  const json answer = client.get("/api/v1/health");
+  if (only_url) {
+    std::cout << client.browser_url() << "\n";
+    return core::kExitDone;
+  }
+  if (as_json) {
+    std::cout << answer.dump(2) << "\n";
+    return core::kExitDone;
+  }
+  std::string runs;
+  for (const auto& [state, number] : answer.at("runs").items()) {
+    if (number != 0) runs += (runs.empty() ? "" : ", ") + number.dump() + " " + state;
+  }
+  std::cout << "Moelab " << text_or(answer, "version") << " at " << client.browser_url() << ", up "
+            << duration(number_or(answer, "uptime_s", 0)) << ", home " << text_or(answer, "home") << "\n"
+            << answer.at("devices").at("free") << " of " << answer.at("devices").at("total")
+            << " devices free; runs: " << (runs.empty() ? "none" : runs) << "\n";
+  return core::kExitDone;
+}
+
+}  // namespace
+
+void add_device_verbs(Verbs& verbs) {
+  struct Options {
+    bool as_json = false, as_csv = false, only_url = false;
+  };
+  auto devices = std::make_shared<Options>();
+  CLI::App& gpus_verb = verbs.add("gpus", "Devices: free, leased (by which run) or busy (with whose process)",
+                                  "  moelab gpus\n  moelab gpus --json", [devices] { return gpus(devices->as_json, devices->as_csv); });
+  auto* json_flag = gpus_verb.add_flag("--json", devices->as_json, "As JSON");
+  gpus_verb.add_flag("--csv", devices->as_csv, "As CSV")->excludes(json_flag);
+
+  auto daemon = std::make_shared<Options>();
+  CLI::App& health_verb =
+      verbs.add("health", "Whether a daemon answers, where, and what it has to do", "  moelab health\n  moelab health --url",
+                [daemon] { return health(daemon->as_json, daemon->only_url); });
+  auto* url_flag = health_verb.add_flag("--url", daemon->only_url, "Print the dashboard's address only");
+  health_verb.add_flag("--json", daemon->as_json, "As JSON")->excludes(url_flag);
+}
+
+}  // namespace moelab::server::cli

@@ -1,0 +1,71 @@
+// moelab run: a whole matrix without a daemon. Brings its own, with the dashboard on a free port of this machine.
+#include <iostream>
+
+#include "core/error.h"
+#include "server/cli/client.h"
+#include "server/cli/daemon_options.h"
+#include "server/cli/interrupt.h"
+#include "server/cli/result_tables.h"
+#include "server/cli/submission.h"
+#include "server/cli/verbs.h"
+#include "server/cli/watch.h"
+#include "server/event_bus.h"
+#include "server/http/http_server.h"
+#include "server/http/static_site.h"
+#include "server/run_service.h"
+
+namespace moelab::server::cli {
+
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  std::shared_ptr<DaemonOptions> daemon;
+  std::shared_ptr<Submission> submission;
+  bool as_json = false;
+};
+
+int run(const Options& options) {
+  log_to_stderr("warn");
+  const json body = submission_body(*options.submission);  // a file that cannot be read needs no daemon
+  Interrupt::install();
+  App app(options.daemon->app());
+  const http::HttpServer server(app.service(), app.bus(), {"127.0.0.1", 0, "", http::find_web_root()});
+  const Client client(server.url(), "");
+  const json submitted = client.post("/api/v1/experiments", body);
+  app.announce(server.url(), "");
+  app.start();
+  if (!options.as_json)
+    std::cout << describe_submission(submitted) << "Dashboard while it trains: " << server.url() << "\n\n" << std::flush;
+
+  Watch watch(client, submitted.at("runs").get<std::vector<json>>());
+  if (!watch_until_done(watch, !options.as_json)) {
+    std::cerr << "Stopping: workers checkpoint and leave. The same command goes on from there.\n";
+    app.stop();
+    return core::kExitInterrupted;
+  }
+  if (options.as_json) {
+    std::cout << json(watch.runs()).dump(2) << "\n";
+  } else {
+    std::cout << "\n" << results_text(client, submitted.at("experiments"), Terminal::of_stdout());
+  }
+  app.stop();
+  return watch.exit_code();
+}
+
+}  // namespace
+
+void add_run_verb(Verbs& verbs) {
+  auto options = std::make_shared<Options>();
+  CLI::App& verb =
+      verbs.add("run", "Train a matrix here and now, without a daemon, and print the result table",
+                "  moelab run experiments.yaml --profile demo\n  moelab run experiments.yaml --only a_load_balance --cpu-slots 2",
+                [options] { return run(*options); });
+  options->submission = add_submission_options(verb);
+  verb.add_flag("--force", options->submission->force, "Train runs that have ended again, from step 0");
+  options->daemon = add_daemon_options(verb);
+  verb.add_flag("--json", options->as_json, "Print the runs as JSON at the end, nothing else");
+}
+
+}  // namespace moelab::server::cli

@@ -1,0 +1,45 @@
+// Owns the list of handlers, each in the file of its noun. They parse the request, call run_service and encode its answer;
+// they decide nothing. Referred to by routes.cpp only.
+#pragma once
+
+#include "server/http/route.h"
+
+namespace moelab::server::http {
+
+// service_api.cpp
+void healthz(Api& api, const Call& call, httplib::Response& response);
+void get_openapi(Api& api, const Call& call, httplib::Response& response);
+void get_health(Api& api, const Call& call, httplib::Response& response);
+void get_metrics_catalog(Api& api, const Call& call, httplib::Response& response);
+void get_schema(Api& api, const Call& call, httplib::Response& response);
+
+// stream_api.cpp
+void stream(Api& api, const Call& call, httplib::Response& response);
+
+// experiments_api.cpp
+void list_experiments(Api& api, const Call& call, httplib::Response& response);
+void submit_experiments(Api& api, const Call& call, httplib::Response& response);
+void get_experiment(Api& api, const Call& call, httplib::Response& response);
+void get_results(Api& api, const Call& call, httplib::Response& response);
+void cancel_experiment(Api& api, const Call& call, httplib::Response& response);
+
+// runs_api.cpp
+void list_runs(Api& api, const Call& call, httplib::Response& response);
+void get_run(Api& api, const Call& call, httplib::Response& response);
+void cancel_run(Api& api, const Call& call, httplib::Response& response);
+void cancel_runs(Api& api, const Call& call, httplib::Response& response);
+void retry_run(Api& api, const Call& call, httplib::Response& response);
+
+// metrics_api.cpp
+void get_metrics(Api& api, const Call& call, httplib::Response& response);
+
+// expert_load_api.cpp
+void get_expert_load(Api& api, const Call& call, httplib::Response& response);
+
+// logs_api.cpp
+void get_logs(Api& api, const Call& call, httplib::Response& response);
+
+// devices_api.cpp
+void list_devices(Api& api, const Call& call, httplib::Response& response);
+
+}  // namespace moelab::server::http

@@ -1,0 +1,88 @@
+// Experiments: submitting a matrix, listing, results, cancelling.
+#include <filesystem>
+#include <map>
+
+#include "core/error.h"
+#include "core/plan.h"
+#include "server/http/api.h"
+#include "server/http/json_codec.h"
+#include "server/http/query.h"
+#include "server/http/reply.h"
+#include "server/http/request_body.h"
+#include "server/run_service.h"
+
+namespace moelab::server::http {
+
+namespace {
+
+ExperimentId experiment_id(const Call& call) {
+  return parse_id(std::string(call.id), "experiment");
+}
+
+std::map<std::string, core::RunState> states_by_key(const RunService& service) {
+  std::map<std::string, core::RunState> states;
+  RunQuery query;
+  query.limit = 1000;
+  for (;;) {
+    const RunPage page = service.runs(query);
+    for (const RunView& run : page.runs) states[run.key] = run.state;
+    if (!page.next_cursor) return states;
+    query.cursor = *page.next_cursor;
+  }
+}
+
+// The plan with the state of runs that are known already in place of "planned".
+nlohmann::json plan_json(const RunService& service, const core::PlanRequest& request) {
+  nlohmann::json plan = core::to_json(core::make_plan(request));
+  const auto states = states_by_key(service);
+  for (nlohmann::json& run : plan.at("runs")) {
+    const auto known = states.find(run.at("key").get<std::string>());
+    if (known != states.end()) run["state"] = core::to_string(known->second);
+  }
+  return plan;
+}
+
+}  // namespace
+
+void list_experiments(Api& api, const Call& call, httplib::Response& response) {
+  const Query query(call.request, {});
+  const std::vector<ExperimentView> experiments = api.service.experiments();
+  reply_json(response, {{"experiments", to_json(experiments)}, {"total", experiments.size()}});
+}
+
+void submit_experiments(Api& api, const Call& call, httplib::Response& response) {
+  RequestBody body(call.request, {"source", "file", "base_dir", "profile", "only", "overrides", "force", "dry_run"});
+  body.require("source");
+  core::PlanRequest request;
+  request.source_text = body.text("source");
+  request.source_name = body.text("file", "experiments.yaml");
+  const std::filesystem::path home = api.service.health().home;
+  request.base_dir = body.text("base_dir", home.string());
+  request.profile = body.text("profile");
+  request.only = body.texts("only");
+  request.overrides = body.texts("overrides");
+  request.cache_dir = home / "cache";
+  const bool force = body.flag("force"), dry_run = body.flag("dry_run");
+  body.finish();
+  if (!request.base_dir.is_absolute()) {
+    throw core::Error(core::ErrorKind::usage, "base_dir must be an absolute directory: relative paths of the file start there.");
+  }
+  if (dry_run) return reply_json(response, plan_json(api.service, request));
+  reply_json(response, to_json(api.service.submit(request, force)), 201);
+}
+
+void get_experiment(Api& api, const Call& call, httplib::Response& response) {
+  const Query query(call.request, {});
+  reply_json(response, experiment_detail_json(api.service.experiment(experiment_id(call))));
+}
+
+void get_results(Api& api, const Call& call, httplib::Response& response) {
+  const Query query(call.request, {});
+  reply_json(response, to_json(api.service.results(experiment_id(call))));
+}
+
+void cancel_experiment(Api& api, const Call& call, httplib::Response& response) {
+  reply_json(response, {{"cancelled", api.service.cancel_experiment(experiment_id(call))}});
+}
+
+}  // namespace moelab::server::http

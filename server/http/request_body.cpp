@@ -1,0 +1,75 @@
+#include "server/http/request_body.h"
+
+#include <httplib.h>
+
+#include <algorithm>
+
+#include "core/nearest_name.h"
+
+namespace moelab::server::http {
+
+RequestBody::RequestBody(const httplib::Request& request, std::vector<std::string> known) {
+  if (!request.get_header_value("Content-Type").starts_with("application/json")) {
+    throw core::Error(core::ErrorKind::usage, "The request body must be sent with 'Content-Type: application/json'.");
+  }
+  json_ = nlohmann::json::parse(request.body, nullptr, false);
+  if (!json_.is_object()) throw core::Error(core::ErrorKind::usage, "The request body must be a JSON object.");
+  for (const auto& [key, value] : json_.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) note(key, "is not known here" + core::did_you_mean(key, known));
+  }
+}
+
+const nlohmann::json* RequestBody::find(const std::string& key) const {
+  const auto found = json_.find(key);
+  return found == json_.end() || found->is_null() ? nullptr : &*found;
+}
+
+void RequestBody::note(const std::string& key, const std::string& message) {
+  problems_.push_back({key, 0, message});
+}
+
+std::string RequestBody::text(const std::string& key, const std::string& fallback) {
+  const nlohmann::json* value = find(key);
+  if (!value) return fallback;
+  if (value->is_string()) return value->get<std::string>();
+  note(key, "must be a string");
+  return fallback;
+}
+
+bool RequestBody::flag(const std::string& key) {
+  const nlohmann::json* value = find(key);
+  if (!value) return false;
+  if (value->is_boolean()) return value->get<bool>();
+  note(key, "must be true or false");
+  return false;
+}
+
+std::vector<std::string> RequestBody::texts(const std::string& key) {
+  const nlohmann::json* value = find(key);
+  if (!value) return {};
+  const bool fits = value->is_array() && std::all_of(value->begin(), value->end(), [](const auto& item) { return item.is_string(); });
+  if (fits) return value->get<std::vector<std::string>>();
+  note(key, "must be a list of strings");
+  return {};
+}
+
+std::vector<std::int64_t> RequestBody::ids(const std::string& key, std::size_t max_count) {
+  const nlohmann::json* value = find(key);
+  if (!value) return {};
+  const auto is_id = [](const nlohmann::json& item) { return item.is_number_integer() && item > 0 && item <= INT64_MAX; };
+  if (value->is_array() && !value->empty() && value->size() <= max_count && std::all_of(value->begin(), value->end(), is_id)) {
+    return value->get<std::vector<std::int64_t>>();
+  }
+  note(key, "must be a list of 1 to " + std::to_string(max_count) + " ids");
+  return {};
+}
+
+void RequestBody::require(const std::string& key) {
+  if (!find(key)) note(key, "is required");
+}
+
+void RequestBody::finish() const {
+  if (!problems_.empty()) throw core::Error(core::ErrorKind::usage, "request body", problems_);
+}
+
+}  // namespace moelab::server::http

@@ -1,0 +1,32 @@
+// One line an endpoint; openapi.yaml describes the same list and a test compares the two.
+#include "server/http/api.h"
+
+namespace moelab::server::http {
+
+const std::vector<Route>& routes() {
+  static const std::vector<Route> table = {
+      {"GET", "/healthz", healthz},
+      {"GET", "/openapi.json", get_openapi},
+      {"GET", "/api/v1/health", get_health},
+      {"GET", "/api/v1/stream", stream},
+      {"GET", "/api/v1/experiments", list_experiments},
+      {"POST", "/api/v1/experiments", submit_experiments},
+      {"GET", "/api/v1/experiments/{id}", get_experiment},
+      {"GET", "/api/v1/experiments/{id}/results", get_results},
+      {"POST", "/api/v1/experiments/{id}/cancel", cancel_experiment},
+      {"GET", "/api/v1/runs", list_runs},
+      {"POST", "/api/v1/runs/cancel", cancel_runs},
+      {"GET", "/api/v1/runs/{id}", get_run},
+      {"POST", "/api/v1/runs/{id}/cancel", cancel_run},
+      {"POST", "/api/v1/runs/{id}/retry", retry_run},
+      {"GET", "/api/v1/runs/{id}/metrics", get_metrics},
+      {"GET", "/api/v1/runs/{id}/expert-load", get_expert_load},
+      {"GET", "/api/v1/runs/{id}/logs", get_logs},
+      {"GET", "/api/v1/devices", list_devices},
+      {"GET", "/api/v1/metrics-catalog", get_metrics_catalog},
+      {"GET", "/api/v1/schema", get_schema},
+  };
+  return table;
+}
+
+}  // namespace moelab::server::http

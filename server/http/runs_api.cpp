@@ -1,0 +1,56 @@
+// Runs: listing, detail and verbs.
+#include "server/http/api.h"
+#include "server/http/json_codec.h"
+#include "server/http/query.h"
+#include "server/http/reply.h"
+#include "server/http/request_body.h"
+#include "server/run_service.h"
+
+namespace moelab::server::http {
+
+namespace {
+
+constexpr std::size_t kMaxText = 200;
+constexpr std::size_t kMaxIds = 1000;
+
+RunId run_id(const Call& call) {
+  return parse_id(std::string(call.id), "run");
+}
+
+}  // namespace
+
+void list_runs(Api& api, const Call& call, httplib::Response& response) {
+  const Query query(call.request, {"state", "experiment", "tag", "search", "sort", "limit", "cursor"});
+  RunQuery wanted;
+  for (const std::string& name : query.list("state", kMaxText)) wanted.states.push_back(core::run_state_from(name));
+  wanted.experiment = query.optional_integer("experiment", 1, INT64_MAX);
+  wanted.tag = query.text("tag", kMaxText);
+  wanted.search = query.text("search", kMaxText);
+  wanted.sort = query.text("sort", kMaxText);
+  wanted.limit = query.integer("limit", 100, 1, 1000);
+  wanted.cursor = query.text("cursor", kMaxText);
+  reply_json(response, to_json(api.service.runs(wanted)));
+}
+
+void get_run(Api& api, const Call& call, httplib::Response& response) {
+  const Query query(call.request, {});
+  reply_json(response, to_json(api.service.run_detail(run_id(call))));
+}
+
+void cancel_run(Api& api, const Call& call, httplib::Response& response) {
+  reply_json(response, to_json(api.service.cancel(run_id(call))));
+}
+
+void cancel_runs(Api& api, const Call& call, httplib::Response& response) {
+  RequestBody body(call.request, {"ids"});
+  body.require("ids");
+  const std::vector<RunId> ids = body.ids("ids", kMaxIds);
+  body.finish();
+  reply_json(response, {{"runs", to_json(api.service.cancel(ids))}});
+}
+
+void retry_run(Api& api, const Call& call, httplib::Response& response) {
+  reply_json(response, to_json(api.service.retry(run_id(call))));
+}
+
+}  // namespace moelab::server::http
