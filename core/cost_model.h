@@ -27,8 +27,11 @@ struct Cost {
   std::optional<std::int64_t> tokens;  // of the whole run; empty while the corpus decides the number of steps
   std::optional<double> flops;         // flops_per_token x tokens
 
-  // An estimate, in bytes: 16 a parameter (fp32 weight, gradient, two Adam moments), plus 2 a parameter for bf16 copies of the
-  // matmul weights, plus the activations of one micro-batch kept for the backward pass, plus logits and their gradient.
+  // An estimate, in bytes, of device memory in training:
+  //   16 a parameter: fp32 weight, gradient and two Adam moments; in bf16 2 more for the copies that matmuls read
+  //   + a T sum over layers [4 d + 2 h (H + KV) + 3 w] kept for the backward pass: a = 4 bytes (2 in bf16), T tokens of a
+  //     micro-batch, w = K f + S f_s or f_dense; attention scores are recomputed, never kept
+  //   + 8 T V for fp32 logits and their gradient
   double memory_bytes = 0;
 };
 

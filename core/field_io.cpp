@@ -249,9 +249,8 @@ bool is_source_field(const std::string& path) {
 }
 
 bool is_integer_field(const std::string& path) {
-  static const std::vector<std::string> paths = collect_paths([]<class T>(const FieldInfo&, T&) {
-    return std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::optional<std::int64_t>>;
-  });
+  static const std::vector<std::string> paths = collect_paths(
+      []<class T>(const FieldInfo&, T&) { return std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::optional<std::int64_t>>; });
   return contains(paths, path);
 }
 

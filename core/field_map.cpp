@@ -44,7 +44,7 @@ class Flattener {
       return;
     }
     const Node* literal = entry.value.entries.size() == 1 ? entry.value.find("value") : nullptr;
-    assignments_.push_back({path, literal ? *literal : entry.value, entry.line, ""});
+    assignments_.push_back({path, literal ? *literal : entry.value, entry.line, "", literal != nullptr});
   }
 
   std::vector<Problem>& problems_;

@@ -13,8 +13,9 @@ namespace moelab::core {
 struct Assignment {
   std::string path;  // a field of config.h
   Node value;
-  int line = 0;      // of the key
-  std::string file;  // that holds it; empty = the main file or no file
+  int line = 0;          // of the key
+  std::string file;      // that holds it; empty = the main file or no file
+  bool literal = false;  // was written {value: X}: a list is one value, not an axis
 };
 
 // Unknown keys, a group that is no map and keys given twice go to `problems`; everything else is returned in file order.

@@ -15,7 +15,9 @@ MapReader::MapReader(const Node& node, std::string prefix, std::vector<Problem>&
   problems_.push_back({owner, node.line, "must be a map of keys and values, not " + describe(node)});
 }
 
-bool MapReader::is_known(const std::string& key) const { return std::find(known_.begin(), known_.end(), key) != known_.end(); }
+bool MapReader::is_known(const std::string& key) const {
+  return std::find(known_.begin(), known_.end(), key) != known_.end();
+}
 
 const Node* MapReader::find(const std::string& key) {
   if (!is_known(key)) known_.push_back(key);
@@ -58,7 +60,9 @@ int MapReader::line_of(const std::string& key) const {
   return node_.line;
 }
 
-void MapReader::report(const std::string& key, const std::string& message) { problems_.push_back({prefix_ + key, line_of(key), message}); }
+void MapReader::report(const std::string& key, const std::string& message) {
+  problems_.push_back({prefix_ + key, line_of(key), message});
+}
 
 void MapReader::report_unknown() {
   for (const NodeEntry& entry : node_.entries) {

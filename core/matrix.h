@@ -21,7 +21,7 @@ using ProfileLayers = std::map<std::string, Layer>;
 
 // One way to take at one crossing of the product: a value of an axis, a row of a zip, a variant, a seed.
 struct Choice {
-  std::string label;       // a variant's name; empty = made from the settings ("capacity_factor=1.5")
+  std::string label;  // a variant's name; empty = made from the settings ("capacity_factor=1.5")
   Layer settings;
   ProfileLayers profiles;  // overlays that a variant brings for a profile
   std::string notes;
@@ -39,12 +39,12 @@ struct ExperimentDef {
   std::vector<std::string> tags;
   int priority = 0;
   int max_concurrent = 0;
-  Layer settings;                     // `defaults`, `resources`, `checkpoint` and the scalars of `matrix`
+  Layer settings;  // `defaults`, `resources`, `checkpoint` and the scalars of `matrix`
   ProfileLayers profiles;
   std::vector<Dimension> dimensions;  // the first varies slowest: variants, then matrix, zip and sweep
   Dimension seeds;                    // varies fastest; empty = the seed of the settings
   std::vector<Layer> exclude;
-  Dimension include;                  // further points, each combined with the seeds
+  Dimension include;  // further points, each combined with the seeds
 };
 
 struct MatrixFile {

@@ -25,6 +25,7 @@ RunSpec run_spec_from_json(const nlohmann::json& json, const std::string& source
     spec.experiment = json.value("experiment", "");
     spec.name = json.at("name").get<std::string>();
     spec.baseline = json.value("baseline", "");
+    spec.baseline_key = json.value("baseline_key", "");
     spec.key = json.value("key", "");
     spec.notes = json.value("notes", "");
     spec.tags = json.value("tags", std::vector<std::string>{});

@@ -10,16 +10,18 @@
 namespace moelab::core {
 
 struct RunSpec {
-  std::string matrix;      // `name` of the YAML file
-  std::string experiment;  // name of the experiment in it
-  std::string name;        // unique within the experiment, e.g. a1_lb_penalty or cf=1.5,seed=2
-  std::string baseline;    // name of the run that deltas are reported against; empty = none
-  std::string key;         // 64 hex digits, see run_key.h
+  std::string matrix;        // `name` of the YAML file
+  std::string experiment;    // name of the experiment in it
+  std::string name;          // unique within the experiment, e.g. a1_lb_penalty or cf=1.5,seed=2
+  std::string baseline;      // name of the run that deltas are reported against, of the same seed; empty = none. Its own name for the
+                             // baseline itself; may be a run of another experiment
+  std::string baseline_key;  // key of that run, by which it is found wherever it is listed; empty = none
+  std::string key;           // 64 hex digits, see run_key.h
   std::string notes;
   std::vector<std::string> tags;
-  int priority = 0;         // larger runs sooner
-  int max_concurrent = 0;   // of its experiment; 0 = no limit
-  RunConfig config;         // paths made absolute
+  int priority = 0;        // larger runs sooner
+  int max_concurrent = 0;  // of its experiment; 0 = no limit
+  RunConfig config;        // paths made absolute
 };
 
 nlohmann::json to_json(const RunSpec& spec);

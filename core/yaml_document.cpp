@@ -8,7 +8,9 @@
 namespace moelab::core {
 namespace {
 
-int line_of(const YAML::Mark& mark) { return mark.is_null() ? 0 : mark.line + 1; }
+int line_of(const YAML::Mark& mark) {
+  return mark.is_null() ? 0 : mark.line + 1;
+}
 
 class Converter {
  public:
@@ -53,9 +55,7 @@ class Converter {
  private:
   static constexpr const char* kStringTag = "tag:yaml.org,2002:str";
 
-  [[noreturn]] void refuse(int line, const std::string& message) {
-    throw Error(ErrorKind::config, source_name_, {{"", line, message}});
-  }
+  [[noreturn]] void refuse(int line, const std::string& message) { throw Error(ErrorKind::config, source_name_, {{"", line, message}}); }
 
   static std::vector<NodeEntry>::iterator find_entry(Node& map, const std::string& key) {
     return std::find_if(map.entries.begin(), map.entries.end(), [&](const NodeEntry& entry) { return entry.key == key; });
@@ -96,11 +96,13 @@ Node parse_yaml(const std::string& text, const std::string& source_name, std::ve
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.size() > 1) {
-      throw Error(ErrorKind::config, source_name, {{"", line_of(documents[1].Mark()), "holds more than one YAML document; remove the '---'"}});
+      throw Error(ErrorKind::config, source_name,
+                  {{"", line_of(documents[1].Mark()), "holds more than one YAML document; remove the '---'"}});
     }
     return documents.empty() ? Node{} : Converter(source_name, problems).convert(documents.front(), 1);
   } catch (const YAML::Exception& error) {
-    throw Error(ErrorKind::config, source_name, {{"", line_of(error.mark), "is not valid YAML: " + error.msg + "; check indentation and quotes here"}});
+    throw Error(ErrorKind::config, source_name,
+                {{"", line_of(error.mark), "is not valid YAML: " + error.msg + "; check indentation and quotes here"}});
   }
 }
 

@@ -1,0 +1,51 @@
+#include "core/run_key.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/field_io.h"
+#include "core/sha256.h"
+
+namespace moelab::core {
+namespace {
+
+std::vector<std::string> names_in(const nlohmann::json& value) {
+  std::vector<std::string> names;
+  if (value.is_array()) {
+    for (const auto& item : value) names.push_back(item.get<std::string>());
+  } else if (value.is_string() && !value.get<std::string>().empty()) {
+    names.push_back(value.get<std::string>());
+  }
+  return names;
+}
+
+}  // namespace
+
+RunKey run_key(const RunConfig& config, ContentHasher& hasher) {
+  RunKey key;
+  nlohmann::json spec = {{"run key", kRunKeyFormat}};  // keys of a JSON object are sorted: declaring order does not matter
+  const std::vector<nlohmann::json> values = field_values(config);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::string& path = field_paths()[i];
+    switch (field_scopes()[i]) {
+      case FieldScope::operation:
+        break;
+      case FieldScope::result:
+        spec[path] = values[i];
+        break;
+      case FieldScope::source: {
+        const std::vector<std::string> names = names_in(values[i]);
+        if (names.empty()) {
+          spec[path] = nullptr;
+          break;
+        }
+        const ContentHash& content = hasher.hash(source_kind(path), names);
+        for (const std::string& missing : content.missing) key.missing.push_back({path, 0, missing});
+        spec[path] = content.missing.empty() ? nlohmann::json(content.hex) : nlohmann::json{{"missing", names}};
+      }
+    }
+  }
+  key.hex = sha256_hex(spec.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return key;
+}
+
+}  // namespace moelab::core
