@@ -88,7 +88,11 @@ export class LiveUpdates {
       this.retryMs = RETRY_MIN_MS;
       setConnection('open');
       // The stream replays nothing, so whatever happened while it was away is read again.
-      if (this.wasLost) void this.client.invalidateQueries();
+      // Expert loads are normally appended to; a new attempt may have rewound them unseen, so they start over.
+      if (this.wasLost) {
+        void this.client.resetQueries({ queryKey: ['load'] });
+        void this.client.invalidateQueries();
+      }
       this.wasLost = false;
     };
     source.onerror = () => this.lost();
@@ -181,7 +185,7 @@ export class LiveUpdates {
 
     if (before && before.attempt !== run.attempt) {
       // A new attempt rewinds to its checkpoint: the tail of the old curves is superseded.
-      this.client.removeQueries({ queryKey: keys.load(id) });
+      void this.client.resetQueries({ queryKey: keys.load(id) });
     }
     this.curves.call(id);
     if (moved) {

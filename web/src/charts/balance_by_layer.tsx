@@ -1,15 +1,14 @@
 // How evenly each layer loads its experts, over the steps: MaxVio, CV, entropy or dead share, one line a layer.
 import { SegmentedControl, Skeleton } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState, type CSSProperties } from 'react';
 
-import { loadQuery } from '../api/queries';
 import { toNumber } from '../lib/numbers';
 import type { Point } from '../lib/smoothing';
 import { EChart } from './EChart';
 import { lineOption, type Line } from './line_option';
 import { spread, usePalette } from './palette';
 import type { ChartProps } from './types';
+import { useRunLoad } from './use_run_load';
 
 const MEASURES = {
   maxvio: { label: 'MaxVio', doc: 'largest load over the mean, minus 1; 0 is perfect balance' },
@@ -21,7 +20,7 @@ type Measure = keyof typeof MEASURES;
 
 export function BalanceByLayer({ runs }: ChartProps) {
   const palette = usePalette();
-  const { data, isLoading } = useQuery(loadQuery(runs[0]?.run.id ?? 0));
+  const { data, isLoading } = useRunLoad(runs);
   const [measure, setMeasure] = useState<Measure>('maxvio');
   const lines = useMemo((): Line[] => {
     if (!data) return [];

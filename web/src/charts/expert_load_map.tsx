@@ -4,12 +4,12 @@ import { IconDownload, IconPhoto, IconPlayerPauseFilled, IconPlayerPlayFilled } 
 import { useQueries } from '@tanstack/react-query';
 import { useMemo, useState, type CSSProperties } from 'react';
 
-import { address, ApiError } from '../api/client';
+import { address } from '../api/client';
 import { loadQuery } from '../api/queries';
 import { withToken } from '../api/token';
 import type { ExpertLoad } from '../api/types';
 import { fixed, plural } from '../lib/format';
-import { frameCells, rowLabel } from '../lib/load';
+import { frameCells, hasExperts, rowLabel } from '../lib/load';
 import { frameAt } from '../lib/thinning';
 import { EChart } from './EChart';
 import { heatOption, type HeatCell } from './load_option';
@@ -87,6 +87,7 @@ function Panel({ owner, data, step, alone }: PanelProps) {
           <span className="truncate">{alone ? `Step ${shownStep.toLocaleString('en-US')}` : owner.label}</span>
           <span className="faint num">
             MaxVio {fixed(mean(data.derived.maxvio[frame]), 2)} · CV {fixed(mean(data.derived.cv[frame]), 2)}
+            {values && ' · cells in % of the assignments'}
           </span>
         </h3>
         <Group gap={4} wrap="nowrap">
@@ -122,7 +123,7 @@ function Panel({ owner, data, step, alone }: PanelProps) {
 }
 
 export function ExpertLoadMap({ runs }: ChartProps) {
-  const results = useQueries({ queries: runs.map((owner) => loadQuery(owner.run.id)) });
+  const results = useQueries({ queries: runs.map((owner) => ({ ...loadQuery(owner.run.id), enabled: hasExperts(owner.run) })) });
   const loaded = runs.flatMap((owner, i) => {
     const data = results[i]?.data;
     return data && data.frames.length > 0 && data.experts > 1 ? [{ owner, data }] : [];
@@ -131,8 +132,7 @@ export function ExpertLoadMap({ runs }: ChartProps) {
   const player = usePlayer(steps.length);
   const step = steps[player.index] ?? 0;
   const pending = results.some((result) => result.isLoading);
-  // A dense run has no expert load; the server says so with 404.
-  const failed = results.find((result) => result.error && !(result.error instanceof ApiError && result.error.status === 404));
+  const failed = results.find((result) => result.error);
   const missing = runs.filter((owner) => !loaded.some((panel) => panel.owner === owner));
 
   if (loaded.length === 0) {

@@ -89,6 +89,8 @@ export function lineOption(lines: Line[], { unit, log = false, zoom = false, pal
       type: log ? 'log' : 'value',
       scale: true,
       splitNumber: 4,
+      axisLine: { show: false },
+      axisTick: { show: false },
       axisLabel: { ...axisText, hideOverlap: true, formatter: (value: number) => significant(value, 3) },
       splitLine: { lineStyle: { color: palette.grid } },
     },
@@ -99,7 +101,7 @@ export function lineOption(lines: Line[], { unit, log = false, zoom = false, pal
             xAxisIndex: 0,
             height: 18,
             bottom: 8,
-            filterMode: 'none',
+            filterMode: 'filter', // the value axis then fits what is in view
             showDetail: false,
             brushSelect: false,
             borderColor: 'transparent',
@@ -123,7 +125,7 @@ export function lineOption(lines: Line[], { unit, log = false, zoom = false, pal
       silent: line.ghost === true,
       color: line.color,
       z: line.ghost ? 1 : line.marked ? 4 : 3,
-      lineStyle: { width: line.ghost ? 1 : 2, opacity: line.ghost ? 0.28 : 1, type: line.dashed ? 'dashed' : 'solid' },
+      lineStyle: { width: line.ghost ? 1 : 2, opacity: line.ghost ? 0.36 : 1, type: line.dashed ? 'dashed' : 'solid' },
       emphasis: { disabled: true },
     })),
   };

@@ -47,7 +47,7 @@ export function heatOption(cells: HeatCell[], { columns, rows, xName, palette, v
       nameTextStyle: axisText,
       axisLine: { show: false },
       axisTick: { show: false },
-      axisLabel: { ...axisText, hideOverlap: true },
+      axisLabel: axisText,
     },
     yAxis: {
       type: 'category',
@@ -55,7 +55,7 @@ export function heatOption(cells: HeatCell[], { columns, rows, xName, palette, v
       inverse: true,
       axisLine: { show: false },
       axisTick: { show: false },
-      axisLabel: { ...axisText, hideOverlap: true },
+      axisLabel: axisText,
     },
     visualMap: { type: 'continuous', show: false, dimension: 2, min: -limit, max: limit, inRange: { color: palette.diverging } },
     series: [

@@ -1,18 +1,17 @@
 // The load of every expert of one layer, over the steps: experts up, steps across, the scale of the heat map.
 import { Group, Select, Skeleton } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 
-import { loadQuery } from '../api/queries';
 import { layerLoad } from '../lib/load';
 import { EChart } from './EChart';
 import { heatOption, type HeatCell } from './load_option';
 import { usePalette } from './palette';
 import type { ChartProps } from './types';
+import { useRunLoad } from './use_run_load';
 
 export function LoadOverTime({ runs }: ChartProps) {
   const palette = usePalette();
-  const { data, isLoading } = useQuery(loadQuery(runs[0]?.run.id ?? 0));
+  const { data, isLoading } = useRunLoad(runs);
   const [chosen, setChosen] = useState<string | null>(null);
   const layers = useMemo(() => data?.layers.map(String) ?? [], [data]);
   const layer = chosen ?? layers[0] ?? '';

@@ -28,6 +28,12 @@ function linesOf(series: RunSeries[], smoothing: number, many: boolean, evalColo
   });
 }
 
+/** The first tenth of the steps spans most of the loss and flattens the rest. */
+function withoutStart(lines: Line[]): Line[] {
+  const last = Math.max(0, ...lines.map((line) => line.points.at(-1)?.[0] ?? 0));
+  return lines.map((line) => ({ ...line, points: line.points.filter(([step]) => step >= last / 10) }));
+}
+
 /** Where a run left the numbers, in words: a broken line alone is easily taken for a gap. */
 function divergence(series: RunSeries[]): string[] {
   return series.flatMap(({ owner, key, points }) => {
@@ -41,10 +47,14 @@ export function LossCurves({ runs }: ChartProps) {
   const [show, setShow] = useState<Show>('both');
   const [smoothing, setSmoothing] = useState(0.6);
   const [log, setLog] = useState(false);
+  const [tail, setTail] = useState(false);
   const { series, pending, error } = useSeries(runs, () => KEYS[show]);
   const many = runs.length > 1;
   const evalColor = palette.series[1] as string;
-  const lines = useMemo(() => linesOf(series, smoothing, many, evalColor), [series, smoothing, many, evalColor]);
+  const lines = useMemo(() => {
+    const all = linesOf(series, smoothing, many, evalColor);
+    return tail ? withoutStart(all) : all;
+  }, [series, smoothing, many, evalColor, tail]);
   const option = useMemo(() => lineOption(lines, { unit: 'nats', log, zoom: true, palette }), [lines, log, palette]);
   const warnings = divergence(series);
   const legend = lines.filter((line) => !line.ghost);
@@ -80,6 +90,7 @@ export function LossCurves({ runs }: ChartProps) {
           />
         </Group>
         <Switch size="sm" label="Log scale" checked={log} onChange={(event) => setLog(event.currentTarget.checked)} />
+        <Switch size="sm" label="Skip the first tenth" checked={tail} onChange={(event) => setTail(event.currentTarget.checked)} />
       </Group>
       {!many && (
         <div className="legend">
@@ -96,7 +107,7 @@ export function LossCurves({ runs }: ChartProps) {
       ) : pending && series.length === 0 ? (
         <Skeleton h={HEIGHT} radius="md" />
       ) : lines.every((line) => line.points.length === 0) ? (
-        <div className="empty" style={{ height: HEIGHT, justifyContent: 'center' }}>
+        <div className="empty" style={{ paddingBlock: 72 }}>
           <p>No losses yet. They appear with the first logged step.</p>
         </div>
       ) : (

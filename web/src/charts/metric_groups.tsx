@@ -1,6 +1,6 @@
 // Every other metric that the runs have, as small charts in the groups of the metric catalogue. A metric that is new in the
 // catalogue appears here by itself.
-import { Accordion, Skeleton, Tooltip } from '@mantine/core';
+import { Accordion, Group, Skeleton, Slider, Tooltip } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
@@ -9,6 +9,7 @@ import { catalogQuery } from '../api/queries';
 import type { MetricInfo } from '../api/types';
 import { ErrorState } from '../components/ErrorState';
 import { familyTitle, groupsWith, isFamily, memberNumber } from '../lib/catalog';
+import { smooth } from '../lib/smoothing';
 import { EChart } from './EChart';
 import { lineOption, type Line } from './line_option';
 import { spread, usePalette } from './palette';
@@ -30,16 +31,16 @@ const BETTER = {
   none: null,
 };
 
-function MetricChart({ info, runs }: { info: MetricInfo; runs: ChartRun[] }) {
+function MetricChart({ info, runs, smoothing }: { info: MetricInfo; runs: ChartRun[]; smoothing: number }) {
   const palette = usePalette();
   const { series, pending, error } = useSeries(runs, (owner) => keysOf(info, owner));
   const family = isFamily(info);
   const many = runs.length > 1;
   const option = useMemo(() => {
     const numbers = [...new Set(series.map(({ key }) => memberNumber(info, key) ?? -1))].sort((a, b) => a - b);
-    const lines = series.map(({ owner, key, title, points }): Line => {
+    const lines = series.flatMap(({ owner, key, title, points }): Line[] => {
       const rank = numbers.indexOf(memberNumber(info, key) ?? -1);
-      return {
+      const line: Line = {
         id: `${owner.run.id}:${key}`,
         name: many ? (family ? `${owner.label} · ${title}` : owner.label) : title,
         color: family && !many ? spread(palette, rank, numbers.length) : owner.color,
@@ -47,9 +48,14 @@ function MetricChart({ info, runs }: { info: MetricInfo; runs: ChartRun[] }) {
         points,
         marked: key.startsWith('eval/'),
       };
+      if (smoothing === 0 || line.marked) return [line];
+      return [
+        { ...line, id: `${line.id}:raw`, ghost: true },
+        { ...line, points: smooth(points, smoothing) },
+      ];
     });
     return lineOption(lines, { unit: info.unit, palette });
-  }, [series, info, many, family, palette]);
+  }, [series, info, many, family, smoothing, palette]);
   const better = BETTER[info.direction];
   return (
     <section>
@@ -76,6 +82,7 @@ function MetricChart({ info, runs }: { info: MetricInfo; runs: ChartRun[] }) {
 export function MetricGroups({ runs }: ChartProps) {
   const { data, error, isPending, refetch } = useQuery(catalogQuery);
   const [open, setOpen] = useState<string[]>(OPEN_AT_FIRST);
+  const [smoothing, setSmoothing] = useState(0);
   const names = [...new Set(runs.flatMap(({ run }) => Object.keys(run.metrics)))].filter((key) => !ELSEWHERE.has(key));
   if (error && !data) return <ErrorState error={error} retry={() => void refetch()} />;
   if (isPending) return <Skeleton h={HEIGHT} radius="md" />;
@@ -83,11 +90,18 @@ export function MetricGroups({ runs }: ChartProps) {
   const groups = groupsWith(metrics, names);
   if (groups.length === 0) return <p className="soft">Nothing yet. Metrics appear with the first logged step.</p>;
   return (
+    <>
+    <Group gap={10} wrap="nowrap" mb="xs">
+      <span className="soft" style={{ fontSize: 13 }}>
+        Smoothing
+      </span>
+      <Slider w={130} size="sm" min={0} max={0.99} step={0.01} value={smoothing} onChange={setSmoothing} label={(value) => value.toFixed(2)} thumbLabel="Smoothing of the metrics" />
+    </Group>
     <Accordion multiple value={open} onChange={setOpen} variant="default" chevronPosition="left">
       {groups.map((group) => (
         <Accordion.Item key={group.name} value={group.name}>
           <Accordion.Control>
-            <span style={{ fontWeight: 600, textTransform: 'capitalize' }}>{group.name}</span>{' '}
+            <span style={{ fontWeight: 600 }}>{group.name[0]?.toUpperCase() + group.name.slice(1)}</span>{' '}
             <span className="faint num" style={{ fontSize: 13 }}>
               {group.metrics.length}
             </span>
@@ -97,7 +111,7 @@ export function MetricGroups({ runs }: ChartProps) {
             {open.includes(group.name) && (
               <div className="grid-charts">
                 {group.metrics.map((info) => (
-                  <MetricChart key={info.name} info={info} runs={runs} />
+                  <MetricChart key={info.name} info={info} runs={runs} smoothing={smoothing} />
                 ))}
               </div>
             )}
@@ -105,5 +119,6 @@ export function MetricGroups({ runs }: ChartProps) {
         </Accordion.Item>
       ))}
     </Accordion>
+    </>
   );
 }

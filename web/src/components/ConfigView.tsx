@@ -65,7 +65,7 @@ export function ConfigView({ run }: { run: RunDetail }) {
           <EmptyState icon={IconSearchOff} title="No knob matches" />
         </div>
       ) : (
-        <div className="two-columns">
+        <div className="columns">
           {shown.map((section) => (
             <section key={section.name} className="card" style={{ overflow: 'hidden' }} aria-label={section.name}>
               <table className="table">

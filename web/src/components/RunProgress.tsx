@@ -12,7 +12,7 @@ export function RunProgress({ run, wide = false }: { run: Run; wide?: boolean })
   const share = phase ? phase.done / phase.total : run.progress;
   const done = phase
     ? `${PHASES[phase.name] ?? phase.name} ${percent(share)}`
-    : `${run.step.toLocaleString('en-US')}${run.max_steps ? ` / ${wide ? run.max_steps.toLocaleString('en-US') : compact(run.max_steps, run.max_steps >= 1e4 ? 1 : 0)}` : ''}`;
+    : `${run.step.toLocaleString('en-US')}${run.max_steps ? ` / ${wide || run.max_steps < 1e5 ? run.max_steps.toLocaleString('en-US') : compact(run.max_steps)}` : ''}`;
   const eta = isLive(run.state) && run.eta_s !== null ? duration(run.eta_s) : null;
   return (
     <div style={{ minWidth: wide ? 200 : 112 }}>

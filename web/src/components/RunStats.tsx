@@ -20,7 +20,7 @@ function statsOf(run: RunDetail): Stat[] {
     { label: 'Tokens per second', value: compact(metric('perf/tokens_per_sec')), note: stepMs === null ? '' : `${fixed(stepMs, 0)} ms a step` },
     { label: 'MaxVio', value: fixed(metric('router/maxvio'), 2), note: '0 is balanced' },
     { label: 'Parameters', value: compact(run.total_parameters), note: `${compact(run.active_parameters)} active` },
-    { label: 'Tokens', value: compact(run.tokens), note: `${compact(run.flops_per_token)}FLOP a token` },
+    { label: 'Tokens', value: compact(run.tokens), note: `${compact(run.flops_per_token)} FLOP a token` },
     { label: 'Runtime', value: duration(run.runtime_s), note: run.started_at ? `since ${dateTime(run.started_at).slice(-8)}` : '' },
     { label: 'Device', value: run.device ?? NOTHING, note: run.pid === null ? `seed ${run.seed}` : `pid ${run.pid} · seed ${run.seed}` },
   ];

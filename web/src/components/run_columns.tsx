@@ -6,6 +6,7 @@ import { Link } from 'react-router';
 import type { ResultRow, Run } from '../api/types';
 import { ago, compact, dateTime, duration, fixed, knobValue, significant } from '../lib/format';
 import { isFiniteNumber, toNumber } from '../lib/numbers';
+import { isTerminal } from '../lib/states';
 import type { Column } from './DataTable';
 import { Delta } from './Delta';
 import { Flash } from './Flash';
@@ -99,7 +100,7 @@ const COLUMNS: Column<RunRow>[] = [
       row.run.is_baseline ? (
         <span className="faint">–</span>
       ) : (
-        <Delta delta={toNumber(row.result?.delta)} percent={toNumber(row.result?.delta_pct)} baseline={row.baseline ?? null} />
+        <Delta delta={toNumber(row.result?.delta)} percent={toNumber(row.result?.delta_pct)} baseline={row.baseline ?? null} soFar={!isTerminal(row.run.state)} />
       ),
   },
   metricColumn('train_loss', 'Train loss', 'train/loss', (v) => fixed(v, 4), 'Mean next-token cross-entropy of the latest step, in nats'),

@@ -44,6 +44,7 @@ export function compact(value: number | null | undefined, digits = 1): string {
   if (!Number.isFinite(value)) return nonFinite(value);
   // 999,960 rounds up to 1000.0k, which is 1.0M: pick the unit after rounding.
   const size = Math.abs(value);
+  if (size < 999.5) return withMinus(String(Math.round(value)));
   for (const [unit, name] of UNITS) {
     if (Number((size / unit).toFixed(digits)) >= 1) return withMinus((value / unit).toFixed(digits)) + name;
   }

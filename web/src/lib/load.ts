@@ -1,9 +1,14 @@
 // Owns the arithmetic of expert loads as the page shows them. Pure. A load is the share of one (layer, k-slot) row's
 // assignments that an expert received; the fair share is 1/E, and "ratio" means load / fair share.
-import type { ExpertLoad } from '../api/types';
+import type { ExpertLoad, Run } from '../api/types';
 
 /** Colours saturate at this many times (and this fraction of) the fair share; log2 scale, so 4x and 1/4x are equally far. */
 export const RATIO_LIMIT = 4;
+
+/** A dense run, and one before its first step, has no expert load to ask for. Every router logs its own metrics. */
+export function hasExperts(run: Run): boolean {
+  return Object.keys(run.metrics).some((name) => name.startsWith('router/'));
+}
 
 /** Position on the diverging colour scale: log2(ratio) clipped to [-log2 limit, +log2 limit]; a dead expert sits at the low end. */
 export function ratioPosition(ratio: number): number {

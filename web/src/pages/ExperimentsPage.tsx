@@ -60,7 +60,7 @@ function ExperimentRow({ experiment, now }: { experiment: Experiment; now: numbe
           {experiment.eta_s !== null && isActive(experiment) ? `${duration(experiment.eta_s)} left` : plural(experiment.total, 'run')}
         </div>
       </td>
-      <td>{experiment.baseline ? <span className="mono soft">{experiment.baseline}</span> : <span className="faint">–</span>}</td>
+      <td className="wide-only">{experiment.baseline ? <span className="mono soft">{experiment.baseline}</span> : <span className="faint">–</span>}</td>
       <td className="right soft">
         <Tooltip label={dateTime(experiment.created_at)}>
           <span>{ago(experiment.created_at, now)}</span>
@@ -142,7 +142,9 @@ export function ExperimentsPage() {
                   <th scope="col" className="right">
                     Progress
                   </th>
-                  <th scope="col">Baseline</th>
+                  <th scope="col" className="wide-only">
+                    Baseline
+                  </th>
                   <th scope="col" className="right">
                     Submitted
                   </th>

@@ -67,7 +67,7 @@ function Header({ run }: { run: RunDetail }) {
         </p>
       )}
       {run.reason && isTerminal(run.state) && run.state !== 'completed' && (
-        <p className="delta-bad" style={{ margin: '10px 0 0' }}>
+        <p className={run.state === 'cancelled' ? 'soft' : 'delta-bad'} style={{ margin: '10px 0 0' }}>
           {run.reason}
         </p>
       )}

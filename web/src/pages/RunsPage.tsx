@@ -50,8 +50,8 @@ const COLUMNS: Column<RunRow>[] = runColumns([
   return rest;
 });
 
-const HIDDEN = ['train_loss', 'dead', 'seed'];
-const HIDDEN_NARROW = [...HIDDEN, 'varied', 'parameters', 'device'];
+const HIDDEN = ['train_loss', 'dead', 'seed', 'parameters', 'device'];
+const HIDDEN_NARROW = [...HIDDEN, 'varied', 'runtime'];
 
 export function RunsPage() {
   useDocumentTitle('Runs · Moelab');

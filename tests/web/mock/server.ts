@@ -1,0 +1,390 @@
+// A stand-in for the daemon, for developing and testing the page without one: it serves made-up fixtures (fixtures.ts) over the
+// same addresses. It trains nothing. `--auto` moves the running runs by itself; otherwise only POST /__mock/tick does, so that
+// tests decide when something happens. Run with: node tests/web/mock/server.ts [--port N] [--auto]
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { dirname, extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { components } from '../../../web/src/api/schema.d.ts';
+import { configOf, expertLoadOf, makeWorld, MAX_STEPS, refreshMetrics, seriesOf, START, wire, type World } from './fixtures.ts';
+
+type Schemas = components['schemas'];
+type Run = Schemas['Run'];
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, '../../../web/dist');
+const portFlag = process.argv.indexOf('--port');
+const port = portFlag > 0 ? Number(process.argv[portFlag + 1]) : 8651;
+const auto = process.argv.includes('--auto');
+
+let world: World = makeWorld();
+const streams = new Set<ServerResponse>();
+const catalog = readCatalog();
+
+class Refusal extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly details: Schemas['Problem'][];
+  constructor(status: number, code: string, message: string, details: Schemas['Problem'][] = []) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** The real catalogue, read from its C++ table, so that the page is tried with true names, units and groups. */
+function readCatalog(): Schemas['MetricInfo'][] {
+  const table = readFileSync(join(here, '../../../core/metric_catalog.cpp'), 'utf8');
+  const joined = table.replace(/"\s+"/g, ''); // long strings are written in pieces
+  const entry = /\{"([^"]+)",\s*"([^"]*)",\s*(down|up|none),\s*"([^"]+)",\s*"([^"]+)",\s*"([^"]*)"\}/g;
+  return [...joined.matchAll(entry)].map(([, name, unit, direction, title, group, doc]) => ({ name, unit, direction, title, group, doc }) as Schemas['MetricInfo']);
+}
+
+function memberRun(experimentId: number, id: number): Run {
+  const member = world.members.find((m) => m.experimentId === experimentId && m.run === id);
+  const run = world.runs.get(id);
+  const experiment = world.experiments.find((e) => e.id === experimentId);
+  if (!member || !run || !experiment) throw new Error('broken fixture');
+  const { baseline, name } = experiment.plan;
+  return { ...run, name: member.name, experiment: name, experiment_id: experimentId, baseline, is_baseline: member.name === baseline, varied: member.varied };
+}
+
+function membersOf(experimentId: number): Run[] {
+  return world.members.filter((m) => m.experimentId === experimentId).map((m) => memberRun(experimentId, m.run));
+}
+
+function experimentView(id: number): Schemas['ExperimentDetail'] {
+  const found = world.experiments.find((e) => e.id === id);
+  if (!found) throw new Refusal(404, 'not_found', `There is no experiment ${id}; see moelab ls --experiments`);
+  const runs = membersOf(id);
+  const counts: Record<string, number> = {};
+  for (const run of runs) counts[run.state] = (counts[run.state] ?? 0) + 1;
+  const live = runs.some((run) => ['running', 'starting', 'stopping'].includes(run.state));
+  const waiting = (counts['queued'] ?? 0) > 0;
+  const state = live ? 'running' : waiting ? 'queued' : counts['completed'] === runs.length ? 'completed' : counts['cancelled'] === runs.length ? 'cancelled' : 'failed';
+  const left = runs.filter((run) => ['running', 'starting', 'queued'].includes(run.state)).reduce((sum, run) => sum + (MAX_STEPS - run.step) * 0.11, 0);
+  return {
+    id,
+    name: found.plan.name,
+    matrix: 'moe-ablations',
+    profile: 'demo',
+    notes: found.plan.notes,
+    tags: found.plan.tags,
+    baseline: found.plan.baseline,
+    created_at: new Date(START).toISOString(),
+    state,
+    progress: runs.reduce((sum, run) => sum + (['failed', 'out_of_memory', 'lost', 'cancelled'].includes(run.state) ? 1 : run.progress), 0) / runs.length,
+    counts,
+    total: runs.length,
+    eta_s: left > 0 ? left : null,
+    source: 'experiments.yaml',
+  };
+}
+
+function resultsOf(id: number): Schemas['ResultTable'] {
+  const { baseline } = experimentView(id);
+  const runs = membersOf(id);
+  const base = runs.find((run) => run.is_baseline)?.metrics['eval/loss'];
+  return {
+    baseline,
+    metric: 'eval/loss',
+    rows: runs.map((run) => {
+      const own = run.metrics['eval/loss'];
+      const known = own !== undefined && base !== undefined;
+      const delta = Number(own) - Number(base);
+      return {
+        name: run.name,
+        run_id: run.id,
+        state: run.state,
+        seed: run.seed,
+        is_baseline: run.is_baseline,
+        values: run.metrics,
+        delta: known ? wire(delta) : null,
+        delta_pct: known ? wire((100 * delta) / Number(base)) : null,
+        runtime_s: run.runtime_s,
+        total_parameters: run.total_parameters,
+        active_parameters: run.active_parameters,
+        varied: run.varied,
+      };
+    }),
+  };
+}
+
+function devices(): Schemas['DeviceList'] {
+  const leased = [...world.runs.values()].filter((run) => run.device === 'cpu1' && run.state === 'running')[0];
+  const other = [...world.runs.values()].filter((run) => run.device === 'cpu0' && run.state === 'running')[0];
+  const gpu = (index: number, state: 'free' | 'busy' | 'leased', used: number, busy: number, run: Run | undefined, processes: Schemas['Process'][]): Schemas['Device'] => ({
+    id: `gpu${index}`,
+    kind: 'gpu',
+    name: 'NVIDIA RTX PRO 6000 Blackwell Workstation Edition',
+    index,
+    uuid: `GPU-5c0ffee0-0000-4000-8000-00000000000${index}`,
+    threads: 8,
+    memory_total_mb: 97_887,
+    memory_used_mb: used,
+    utilization_pct: busy,
+    state,
+    run: run ? { id: run.id, name: run.name } : null,
+    since: run?.started_at ?? null,
+    processes,
+  });
+  return {
+    inventory: 'nvml',
+    note: 'CUDA_VISIBLE_DEVICES limits the pool to 3 of 4 GPUs',
+    devices: [
+      gpu(0, leased ? 'leased' : 'free', 41_310, 97, leased, [{ pid: 4203, user: 'lab', command: 'moelab-worker train --run-dir runs/5', memory_mb: 40_960, own: true }]),
+      gpu(1, other ? 'leased' : 'free', other ? 22_020 : 4, other ? 88 : 0, other, other ? [{ pid: 4207, user: 'lab', command: 'moelab-worker train --run-dir runs/7', memory_mb: 21_800, own: true }] : []),
+      gpu(2, 'busy', 61_440, 64, undefined, [{ pid: 31_337, user: 'maria', command: 'python train.py --config configs/vision/large.yaml --resume', memory_mb: 61_012, own: false }]),
+      {
+        id: 'cpu0',
+        kind: 'cpu',
+        name: 'AMD EPYC 9354, 16 cores',
+        index: 0,
+        uuid: '',
+        threads: 8,
+        memory_total_mb: 128_000,
+        memory_used_mb: 18_200,
+        utilization_pct: null,
+        state: 'free',
+        run: null,
+        since: null,
+        processes: [],
+      },
+    ],
+  };
+}
+
+function runOr404(id: number): Run {
+  const run = world.runs.get(id);
+  if (!run) throw new Refusal(404, 'not_found', `There is no run ${id}; moelab ls lists what there is`);
+  return run;
+}
+
+function detail(id: number): Schemas['RunDetail'] {
+  const run = runOr404(id);
+  const checkpoints = [200, 400, 600].filter((step) => step <= run.step).map((step, i, all) => ({ step, path: `checkpoints/step_${String(step).padStart(8, '0')}`, best: i === all.length - 1 }));
+  return {
+    ...run,
+    config: configOf(world, id),
+    notes: run.name === 'a0_no_lb' ? 'Published by moe-lab at the paper size: eval loss 1.1270 after 2.86 hours.' : '',
+    run_dir: `/var/lib/moelab/runs/${id}`,
+    events: world.history.get(id) ?? [],
+    artifacts: checkpoints.length ? [{ name: 'expert_load.gif', kind: 'image', path: 'artifacts/expert_load.gif', bytes: 482_133 }, { name: 'metrics.jsonl', kind: 'metrics', path: 'metrics.jsonl', bytes: 188_201 }] : [],
+    checkpoints,
+    provenance: { host: 'bench-2', code_version: '0.1.0+c25ee62', libtorch: '2.11.0', threads: 8, device_name: 'cpu' },
+  };
+}
+
+function logLines(run: Run): string[] {
+  const lines = [`[2026-11-22 09:01:12.004] [info] run ${run.id} ${run.name}, attempt ${run.attempt}, device ${run.device ?? 'cpu0'}, 8 threads`, '[2026-11-22 09:01:12.310] [info] tokens: 1,204,224 training, 63,488 validation (cache hit)'];
+  for (let step = 25; step <= run.step; step += 25) {
+    lines.push(`[2026-11-22 09:0${1 + Math.floor(step / 100)}:${String((step * 7) % 60).padStart(2, '0')}.120] [info] step ${step}/${MAX_STEPS} train/loss ${(2.9 + 5 * Math.exp(-step / 60)).toFixed(4)}`);
+    if (step === 175) lines.push('[2026-11-22 09:02:33.120] [warning] layer 2: expert 5 takes 2.6 times its fair share');
+  }
+  if (run.state === 'failed') lines.push(`[2026-11-22 09:04:02.551] [error] ${run.reason}`);
+  return lines;
+}
+
+const SORT_VALUES: Record<string, (run: Run) => number | string> = { id: (r) => r.id, name: (r) => r.name, state: (r) => r.state };
+
+function listRuns(query: URLSearchParams): Schemas['RunList'] {
+  const experiment = query.get('experiment');
+  let runs = experiment ? membersOf(Number(experiment)) : [...world.runs.values()];
+  const states = query.get('state')?.split(',').filter(Boolean) ?? [];
+  const search = query.get('search')?.toLowerCase() ?? '';
+  if (states.length) runs = runs.filter((run) => states.includes(run.state));
+  if (search) runs = runs.filter((run) => `${run.name} ${run.experiment}`.toLowerCase().includes(search));
+  const sort = query.get('sort') ?? '-id';
+  const down = sort.startsWith('-');
+  const by = sort.replace(/^-/, '');
+  const value = (run: Run) => (by.startsWith('metrics.') ? Number(run.metrics[by.slice(8)] ?? NaN) : (SORT_VALUES[by] ?? ((r: Run) => r.id))(run));
+  runs = [...runs].sort((a, b) => {
+    const [x, y] = [value(a), value(b)];
+    const lastX = typeof x === 'number' && Number.isNaN(x);
+    const lastY = typeof y === 'number' && Number.isNaN(y);
+    if (lastX || lastY) return Number(lastX) - Number(lastY);
+    return (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1);
+  });
+  const limit = Number(query.get('limit') ?? 100);
+  const start = Number(query.get('cursor') ?? 0);
+  const next = start + limit;
+  return { runs: runs.slice(start, next), total: runs.length, next_cursor: next < runs.length ? String(next) : null };
+}
+
+function broadcast(event: string, data: unknown): void {
+  for (const stream of streams) stream.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+}
+
+function announce(run: Run): void {
+  broadcast('run', run);
+  for (const alias of run.aliases) {
+    const { source: _source, ...experiment } = experimentView(alias.experiment_id);
+    broadcast('experiment', experiment);
+  }
+}
+
+function moveTo(run: Run, state: Run['state'], reason: string): void {
+  world.history.get(run.id)?.push({ time: new Date().toISOString(), from: run.state, to: state, reason });
+  run.state = state;
+  run.reason = reason;
+  if (state !== 'running') Object.assign(run, { device: null, pid: null, eta_s: null, phase: null });
+}
+
+/** Every running run goes on by some steps. */
+function tick(steps: number): void {
+  for (const run of world.runs.values()) {
+    if (run.state !== 'running') continue;
+    run.step = Math.min(MAX_STEPS, run.step + steps);
+    run.progress = run.step / MAX_STEPS;
+    run.runtime_s = run.step * 0.11 + 2.5;
+    run.eta_s = (MAX_STEPS - run.step) * 0.11;
+    refreshMetrics(world, run.id);
+    if (run.step === MAX_STEPS) moveTo(run, 'completed', '');
+    announce(run);
+  }
+}
+
+function cancel(id: number): Run {
+  const run = runOr404(id);
+  if (['completed', 'failed', 'cancelled', 'lost', 'out_of_memory', 'timed_out'].includes(run.state)) throw new Refusal(409, 'conflict', `Run ${id} has ended already (${run.state})`);
+  moveTo(run, 'cancelled', 'cancelled by request');
+  announce(run);
+  return run;
+}
+
+function retry(id: number): Run {
+  const run = runOr404(id);
+  moveTo(run, 'queued', '');
+  Object.assign(run, { exit_code: null, signal: null, attempt: run.attempt + 1, finished_at: null });
+  announce(run);
+  return run;
+}
+
+function submit(body: Schemas['Submission']): [number, unknown] {
+  const bad = body.source.split('\n').findIndex((line) => line.includes('num_expert:'));
+  if (bad >= 0) throw new Refusal(422, 'config', 'experiments.yaml has 1 problem', [{ path: 'moe.num_expert', line: bad + 1, message: 'unknown knob; did you mean moe.num_experts?' }]);
+  const runs = [...world.runs.values()].slice(2, 5).map((run, i) => ({ name: run.name, experiment: run.experiment, key: run.key, state: i === 0 ? run.state : null, total_parameters: run.total_parameters, active_parameters: run.active_parameters, flops_per_token: run.flops_per_token, tokens: run.tokens, config: {} }));
+  if (body.dry_run) return [200, { runs, totals: { runs: runs.length } }];
+  return [201, { experiments: [experimentView(2)], created: 2, reused: 1, runs: [] }];
+}
+
+const ONE_PIXEL_GIF = Buffer.from('R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw==', 'base64');
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return JSON.parse(Buffer.concat(chunks).toString('utf8') || '{}');
+}
+
+function openStream(response: ServerResponse): void {
+  response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+  response.write(': mock\n\n');
+}
+
+type Handler = (id: number, query: URLSearchParams, request: IncomingMessage, response: ServerResponse) => unknown;
+
+const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
+  ['GET', /^\/health$/, () => {
+    const runs: Record<string, number> = {};
+    for (const run of world.runs.values()) runs[run.state] = (runs[run.state] ?? 0) + 1;
+    const list = devices().devices;
+    return { status: 'ok', version: 'mock', uptime_s: process.uptime(), home: '/var/lib/moelab', runs, devices: { total: list.length, free: list.filter((d) => d.state === 'free').length } };
+  }],
+  ['GET', /^\/experiments$/, () => {
+    const experiments = world.experiments.map((e) => experimentView(e.id)).reverse();
+    return { experiments, total: experiments.length };
+  }],
+  ['POST', /^\/experiments$/, async (_id, _query, request, response) => {
+    const [status, answer] = submit((await bodyOf(request)) as Schemas['Submission']);
+    response.statusCode = status;
+    return answer;
+  }],
+  ['GET', /^\/experiments\/(\d+)$/, (id) => experimentView(id)],
+  ['GET', /^\/experiments\/(\d+)\/results$/, (id) => resultsOf(id)],
+  ['POST', /^\/experiments\/(\d+)\/cancel$/, (id) => ({ cancelled: membersOf(id).filter((run) => ['queued', 'starting', 'running'].includes(run.state)).map((run) => cancel(run.id)).length })],
+  ['GET', /^\/runs$/, (_id, query) => listRuns(query)],
+  ['GET', /^\/runs\/(\d+)$/, (id) => detail(id)],
+  ['POST', /^\/runs\/(\d+)\/cancel$/, (id) => cancel(id)],
+  ['POST', /^\/runs\/(\d+)\/retry$/, (id) => retry(id)],
+  ['GET', /^\/runs\/(\d+)\/metrics$/, (id, query) => {
+    runOr404(id);
+    return { series: seriesOf(world, id, query.get('keys')?.split(',').filter(Boolean) ?? [], catalog) };
+  }],
+  ['GET', /^\/runs\/(\d+)\/expert-load$/, (id, query, _request, response) => {
+    runOr404(id);
+    const load = expertLoadOf(world, id, Number(query.get('from_step') ?? 0));
+    if (!load) throw new Refusal(404, 'not_found', `Run ${id} has no expert load: it is dense or has not logged a step`);
+    if ((query.get('format') ?? 'json') === 'json') return load;
+    response.writeHead(200, { 'Content-Type': 'image/gif' }).end(ONE_PIXEL_GIF);
+    return undefined;
+  }],
+  ['GET', /^\/runs\/(\d+)\/logs$/, (id, query, _request, response) => {
+    const lines = logLines(runOr404(id)).slice(-Number(query.get('tail') ?? 200));
+    if (query.get('follow') !== '1') return { lines };
+    openStream(response);
+    for (const line of lines) response.write(`data: ${line}\n\n`);
+    return undefined;
+  }],
+  ['GET', /^\/devices$/, () => devices()],
+  ['GET', /^\/metrics-catalog$/, () => ({ metrics: catalog })],
+  ['GET', /^\/schema$/, () => ({ fields: [{ path: 'moe.num_experts', type: 'integer', default: 1, unit: '', doc: 'Routed experts E of a MoE layer; 1 = dense model' }, { path: 'train.lr', type: 'number', default: 8e-4, unit: '', doc: 'Peak learning rate' }] })],
+  ['GET', /^\/stream$/, (_id, _query, request, response) => {
+    openStream(response);
+    streams.add(response);
+    request.on('close', () => streams.delete(response));
+    return undefined;
+  }],
+];
+
+const CONTROLS: Record<string, (query: URLSearchParams) => void> = {
+  '/__mock/reset': () => (world = makeWorld()),
+  '/__mock/tick': (query) => tick(Number(query.get('steps') ?? 50)),
+  '/__mock/drop': () => {
+    for (const stream of streams) stream.destroy();
+    streams.clear();
+  },
+};
+
+const TYPES: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+
+function serveFile(path: string, response: ServerResponse): void {
+  const wanted = join(dist, normalize(path));
+  const file = wanted.startsWith(dist) && existsSync(wanted) && statSync(wanted).isFile() ? wanted : join(dist, 'index.html');
+  response.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream' });
+  createReadStream(file).pipe(response);
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://mock');
+  const control = CONTROLS[url.pathname];
+  if (control) {
+    control(url.searchParams);
+    response.end('ok');
+    return;
+  }
+  if (!url.pathname.startsWith('/api/v1')) return serveFile(url.pathname, response);
+  const path = url.pathname.slice('/api/v1'.length);
+  try {
+    for (const [method, pattern, handler] of ROUTES) {
+      const found = method === request.method ? pattern.exec(path) : null;
+      if (!found) continue;
+      const body = await handler(Number(found[1] ?? 0), url.searchParams, request, response);
+      if (body === undefined) return;
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify(body));
+      return;
+    }
+    throw new Refusal(404, 'not_found', `There is no ${request.method} ${path}`);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    response.writeHead(error.status, { 'Content-Type': 'application/json' });
+    response.end(JSON.stringify({ error: { code: error.code, message: error.message, details: error.details } }));
+  }
+}
+
+createServer((request, response) => void answer(request, response)).listen(port, '127.0.0.1', () => {
+  console.log(`Mock of the Moelab daemon (fixtures only, trains nothing): http://127.0.0.1:${port}`);
+});
+if (auto) setInterval(() => tick(3), 700);

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+
+import { mergeMember } from '../../../web/src/api/live';
+import type { ExpertLoad, MetricInfo, Run } from '../../../web/src/api/types';
+import { familyTitle, groupsWith, memberNumber } from '../../../web/src/lib/catalog';
+import { differing, flatten, sections } from '../../../web/src/lib/config';
+import { frameCells, layerLoad, ratioPosition } from '../../../web/src/lib/load';
+
+const info = (name: string, group: string, title = name): MetricInfo => ({ name, group, title, unit: '', direction: 'none', doc: '' });
+
+describe('metric catalogue', () => {
+  it('matches a family by its number, and nothing that merely looks alike', () => {
+    const maxvio = info('router/layer_{l}_maxvio', 'balance by layer', 'MaxVio, layer {l}');
+    expect(memberNumber(maxvio, 'router/layer_12_maxvio')).toBe(12);
+    expect(memberNumber(maxvio, 'router/layer_x_maxvio')).toBeNull();
+    expect(memberNumber(maxvio, 'router/layer_1_maxvio_max')).toBeNull();
+    expect(memberNumber(info('train/loss', 'loss'), 'train/loss')).toBe(-1);
+    expect(familyTitle(maxvio)).toBe('MaxVio by layer');
+  });
+  it('groups only what a run has, in catalogue order', () => {
+    const catalog = [info('a/x', 'one'), info('b/y', 'two'), info('c/{l}', 'one')];
+    expect(groupsWith(catalog, ['c/3', 'a/x']).map((g) => [g.name, g.metrics.length])).toEqual([['one', 2]]);
+  });
+});
+
+describe('configurations', () => {
+  it('differ by path, also where only one side has the knob', () => {
+    const a = flatten({ seed: 0, moe: { num_experts: 8, layers: [1, 2] } });
+    const b = flatten({ seed: 0, moe: { num_experts: 4, layers: [1, 2], extra: null } });
+    expect(differing(a, b)).toEqual(new Set(['moe.num_experts', 'moe.extra']));
+    expect(sections(a).map((s) => [s.name, s.rows.map((row) => row.name)])).toEqual([
+      ['run', ['seed']],
+      ['moe', ['num_experts', 'layers']],
+    ]);
+  });
+});
+
+describe('expert load', () => {
+  const data: ExpertLoad = {
+    layers: [3, 5],
+    slots: 2,
+    experts: 2,
+    frames: [{ step: 1, load: [1, 0, 0.5, 0.5, 0.25, 0.75, 0.75, 0.25] }],
+    derived: { cv: [], maxvio: [], entropy: [], dead: [] },
+  };
+  it('unfolds row-major: layer, slot, expert', () => {
+    const cells = frameCells(data, 0);
+    expect(cells[0]).toEqual({ layer: 3, slot: 0, expert: 0, load: 1, ratio: 2 });
+    expect(cells[5]).toEqual({ layer: 5, slot: 0, expert: 1, load: 0.75, ratio: 1.5 });
+    expect(cells).toHaveLength(8);
+  });
+  it('averages the slots of a layer', () => {
+    expect(layerLoad(data, 0, 0)).toEqual([0.75, 0.25]);
+    expect(layerLoad(data, 0, 1)).toEqual([0.5, 0.5]);
+  });
+  it('colours the fair share neutral, its double and half equally far, and a dead expert at the end', () => {
+    expect(ratioPosition(1)).toBe(0);
+    expect(ratioPosition(2)).toBe(-ratioPosition(0.5));
+    expect(ratioPosition(0)).toBe(-2);
+    expect(ratioPosition(64)).toBe(2);
+  });
+});
+
+describe('mergeMember', () => {
+  const row = { id: 5, experiment_id: 3, name: 'b3_e8_k1', experiment: 'b', is_baseline: true, baseline: 'b3_e8_k1', varied: { x: 1 }, step: 1 } as unknown as Run;
+  const fresh = { id: 5, experiment_id: 2, name: 'a2', experiment: 'a', is_baseline: false, baseline: 'a0', varied: {}, step: 9 } as unknown as Run;
+  it('takes the progress but keeps the name that the run has in this experiment', () => {
+    expect(mergeMember(row, fresh)).toMatchObject({ name: 'b3_e8_k1', experiment_id: 3, is_baseline: true, varied: { x: 1 }, step: 9 });
+  });
+  it('takes everything when the experiment is the same', () => {
+    expect(mergeMember(row, { ...fresh, experiment_id: 3 })).toMatchObject({ name: 'a2', step: 9 });
+  });
+});
