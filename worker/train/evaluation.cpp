@@ -1,0 +1,39 @@
+#include "worker/train/evaluation.h"
+
+#include <cmath>
+
+#include "worker/balance/load_meter.h"
+
+namespace moelab::worker {
+
+std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, const Batcher& validation, std::int64_t sequences_per_batch,
+                                                      const std::function<bool()>& stop) {
+  const torch::NoGradGuard no_grad;
+  const torch::Device device = model.parameters().front().device();
+  LoadMeter meter(model.shape());
+  torch::Tensor sum = torch::zeros({}, torch::dtype(torch::kFloat64).device(device));
+  std::int64_t targets = 0;
+  model.eval();
+  for (std::int64_t first = 0; first < validation.blocks().size() && !stop(); first += sequences_per_batch) {
+    const Batch batch = validation.in_order(first, sequences_per_batch);
+    const BatchLoss loss = model.loss(batch.ids_BL.to(device), batch.targets_BL.to(device), LossOptions{});
+    sum += loss.ce_sum;
+    targets += loss.targets;
+    meter.add(loss.routes);
+  }
+  model.train();
+  if (stop()) return std::nullopt;
+
+  const double mean = sum.item<double>() / static_cast<double>(targets);
+  const auto length = static_cast<double>(validation.blocks().block_size());
+  std::map<std::string, double> values{
+      {"eval/loss", mean}, {"eval/loss_hf", mean * (length - 1) / length}, {"eval/perplexity", std::exp(mean)}};
+  const std::map<std::string, double> load = meter.metrics();
+  for (const auto& [from, to] : {std::pair("router/maxvio", "eval/maxvio"), std::pair("router/cv", "eval/cv"),
+                                 std::pair("router/dead", "eval/dead"), std::pair("train/token_drop_ratio", "eval/token_drop_ratio")}) {
+    if (const auto it = load.find(from); it != load.end()) values[to] = it->second;
+  }
+  return values;
+}
+
+}  // namespace moelab::worker

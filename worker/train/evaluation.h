@@ -1,0 +1,26 @@
+// Owns measuring a model on the whole validation set. Called by the trainer.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "worker/data/batcher.h"
+#include "worker/model/language_model.h"
+
+namespace moelab::worker {
+
+// Every validation block once, in file order, in eval mode (eval capacity, frozen biases, no auxiliary losses). Values:
+//   eval/loss        true mean negative log-likelihood of a target, nats, summed in fp64
+//   eval/loss_hf     eval/loss * (L - 1) / L: what Transformers up to 4.57 (and so moe-lab) reports, which divides the
+//                    L - 1 targets of a block by its L labels
+//   eval/perplexity  exp(eval/loss)
+//   eval/{maxvio,cv,dead,token_drop_ratio}  of the load over the whole set, MoE models only
+// Returns nullopt when `stop` became true on the way. Leaves the model in training mode.
+std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, const Batcher& validation, std::int64_t sequences_per_batch,
+                                                      const std::function<bool()>& stop);
+
+}  // namespace moelab::worker

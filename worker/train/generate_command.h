@@ -1,0 +1,23 @@
+// Owns `moelab-worker generate`: prompts in, text out.
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "worker/train/generate.h"
+
+namespace moelab::worker {
+
+struct GenerateCommand {
+  std::filesystem::path from;  // run directory (its newest checkpoint) or checkpoint directory
+  std::vector<std::string> prompts;
+  SamplingOptions sampling;
+  bool json = false;
+};
+
+// Writes each prompt with its continuation to `out`. Throws Error(not_found) when there is no checkpoint or no tokenizer.
+void generate_command(const GenerateCommand& command, std::ostream& out);
+
+}  // namespace moelab::worker

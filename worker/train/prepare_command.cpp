@@ -1,0 +1,71 @@
+#include "worker/train/prepare_command.h"
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string>
+
+#include "core/error.h"
+#include "worker/data/data_source.h"
+#include "worker/data/durable_file.h"
+#include "worker/train/log.h"
+#include "worker/train/stop_signal.h"
+
+namespace moelab::worker {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+void copy_tokens(const fs::path& from, const fs::path& directory, const std::string& name, std::int64_t count, std::int64_t vocab_size) {
+  const MappedFile tokens(from);
+  write_durably(directory / (name + ".bin"), {reinterpret_cast<const char*>(tokens.data()), tokens.bytes()});
+  const json sidecar{{"vocab", vocab_size},
+                     {"count", count},
+                     {"dtype", token_type_for(vocab_size) == TokenType::uint16 ? "uint16" : "int32"},
+                     {"tokenizer", "tokenizer.model"}};
+  write_durably(directory / (name + ".json"), sidecar.dump(2) + "\n");
+}
+
+}  // namespace
+
+void prepare_command(const PrepareCommand& command, std::ostream& out) {
+  DataWatcher watcher;
+  watcher.progress = [last = std::string()](std::string_view phase, std::int64_t done, std::int64_t total) mutable {
+    if (stop_requested()) throw core::Error(core::ErrorKind::usage, "interrupted; nothing was written");
+    const std::string line = std::string(phase) + ": " + std::to_string(total > 0 ? 100 * done / total : 100) + " %";
+    if (line != last) log_info("%s", line.c_str());
+    last = line;
+  };
+  watcher.notice = [](const std::string& message) { log_info("%s", message.c_str()); };
+  const TrainingData data = load_training_data(command.config, command.cache_dir, command.threads, watcher);
+  const DataSummary& summary = data.summary;
+  const std::int64_t vocab_size = data.tokenizer->vocab_size();
+
+  make_directories(command.out);
+  write_durably(command.out / "tokenizer.model", data.tokenizer->model());
+  copy_tokens(summary.directory / "train.tokens", command.out, "train", summary.train_tokens, vocab_size);
+  copy_tokens(summary.directory / "val.tokens", command.out, "val", summary.val_tokens, vocab_size);
+
+  const json report{
+      {"files", summary.files},
+      {"bytes", summary.bytes},
+      {"vocab_size", vocab_size},
+      {"train", {{"documents", summary.train_documents}, {"tokens", summary.train_tokens}, {"blocks", data.train.size()}}},
+      {"val", {{"documents", summary.val_documents}, {"tokens", summary.val_tokens}, {"blocks", data.val.size()}}},
+      {"block_size", data.train.block_size()},
+      {"bytes_per_token", static_cast<double>(summary.bytes) / static_cast<double>(summary.train_tokens + summary.val_tokens)},
+      {"cached", summary.cached},
+      {"out", command.out.string()}};
+  if (command.json) {
+    out << report.dump() << '\n';
+    return;
+  }
+  out << summary.files << " files, " << summary.bytes << " bytes; vocabulary " << vocab_size << "\n";
+  for (const char* part : {"train", "val"}) {
+    out << part << ": " << report[part]["documents"] << " documents, " << report[part]["tokens"] << " tokens, " << report[part]["blocks"]
+        << " blocks of " << data.train.block_size() << "\n";
+  }
+  out << "written to " << command.out.string() << "\n";
+}
+
+}  // namespace moelab::worker

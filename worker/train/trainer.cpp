@@ -1,0 +1,289 @@
+#include "worker/train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <mutex>
+#include <utility>
+
+#include "core/error.h"
+#include "worker/interop/weights.h"
+#include "worker/train/evaluation.h"
+#include "worker/train/log.h"
+#include "worker/train/provenance.h"
+
+namespace moelab::worker {
+namespace {
+
+static_assert(kNoTarget == kIgnoredTarget, "the batcher and the model must agree on the mark of a missing target");
+
+using core::EventType;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+nlohmann::json to_values(const std::map<std::string, double>& values) {
+  return {{"values", values}};
+}
+
+constexpr const char* kBiasCalls = "bias_controller.calls";
+constexpr const char* kBiasCounts = "bias_controller.counts_LE";
+constexpr const char* kMeter = "load_meter.";
+constexpr const char* kRng = "rng.";
+
+// Generators of every kind of device that computes here.
+std::vector<std::pair<std::string, at::Generator>> generators(const torch::Device& device) {
+  std::vector<std::pair<std::string, at::Generator>> found{{"cpu", at::globalContext().defaultGenerator(at::kCPU)}};
+  if (!device.is_cpu()) found.emplace_back("device", at::globalContext().defaultGenerator(device));
+  return found;
+}
+
+const torch::Tensor& required(const TensorMap& tensors, const std::string& name) {
+  const auto it = tensors.find(name);
+  if (it == tensors.end()) throw core::Error(core::ErrorKind::storage, "the checkpoint has no " + name + "; resume from another one");
+  return it->second;
+}
+
+}  // namespace
+
+std::int64_t planned_steps(const core::TrainConfig& train, std::int64_t blocks) {
+  if (train.max_steps) return *train.max_steps;
+  const double steps = train.epochs * static_cast<double>(blocks) / static_cast<double>(train.batch_size);
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(steps)));
+}
+
+Trainer::Trainer(TrainerParts parts)
+    : parts_(std::move(parts)),
+      train_(parts_.config.train),
+      device_(parts_.model.parameters().front().device()),
+      max_steps_(planned_steps(train_, parts_.train.size())),
+      optimizer_(parts_.model, train_),
+      schedule_(train_, max_steps_),
+      bias_controller_(parts_.config.moe, parts_.model.expert_biases()),
+      meter_(parts_.model.shape()),
+      step_meter_(parts_.model.shape()),
+      batcher_(parts_.train, parts_.config.data.shuffle, static_cast<std::uint64_t>(parts_.config.data.seed)),
+      validation_(parts_.val, false, 0) {
+  const auto parameters = parts_.model.named_parameters();
+  for (std::size_t layer = 0; layer < parts_.model.shape().moe_layer.size(); ++layer) {
+    const std::string number = std::to_string(layer);
+    if (const auto* router = parameters.find("layers." + number + ".moe.router.weight")) routers_.emplace_back(number, *router);
+  }
+}
+
+std::int64_t Trainer::tokens_per_step() const {
+  return train_.batch_size * parts_.config.data.block_size;
+}
+
+std::map<std::string, double> Trainer::last_values() const {
+  std::map<std::string, double> values = metrics_;
+  values.insert(eval_.begin(), eval_.end());
+  return values;
+}
+
+bool Trainer::logs_now(std::int64_t step) const {
+  return step == 1 || step % train_.log_interval == 0 || step == max_steps_;
+}
+
+bool Trainer::records_load_now(std::int64_t step) const {
+  return !routers_.empty() && (step == 1 || step % train_.expert_load_interval == 0 || step == max_steps_);
+}
+
+TrainingEnd Trainer::run() {
+  parts_.model.train();
+  // A run stopped during an evaluation was saved before it: the evaluation comes first.
+  bool going = step_ == 0 || evaluate_if_due();
+  while (going && step_ < max_steps_ && !parts_.stop_requested()) {
+    if (!train_step()) break;
+    if (non_finite_steps_ >= kNonFiniteSteps) return TrainingEnd::diverged;
+    going = evaluate_if_due();
+    if (going && every(train_.save_interval)) save();
+  }
+  // Nothing done since the last checkpoint may be lost: neither steps nor an evaluation made up for after a resume.
+  if (saved_step_ < step_ || (evaluated_step_ == step_ && !saved_evaluated_)) save();
+  return going && step_ == max_steps_ ? TrainingEnd::completed : TrainingEnd::preempted;
+}
+
+bool Trainer::train_step() {
+  const auto start = std::chrono::steady_clock::now();
+  const std::int64_t position = batcher_.position();
+  const std::int64_t sequences = train_.batch_size / train_.grad_accum;
+  const LossOptions options{.ce_scale = 1.0 / static_cast<double>(train_.batch_size * batcher_.blocks().targets_per_block()),
+                            .aux_scale = 1.0 / static_cast<double>(train_.grad_accum)};
+  const bool logs = logs_now(step_ + 1), records_load = records_load_now(step_ + 1);
+  const torch::Tensor counts_LE = bias_controller_.counts_LE().defined() ? bias_controller_.counts_LE().clone() : torch::Tensor();
+
+  torch::Tensor ce_sum, lb_loss, z_loss;
+  const auto add = [](torch::Tensor& sum, const torch::Tensor& term) {
+    if (term.defined()) sum = sum.defined() ? sum + term : term;
+  };
+  for (std::int64_t micro = 0; micro < train_.grad_accum; ++micro) {
+    if (micro > 0 && parts_.stop_requested()) {
+      optimizer_.zero_grad();
+      batcher_.seek(position);
+      bias_controller_.restore(counts_LE, bias_controller_.calls());
+      return false;
+    }
+    const Batch batch = batcher_.next(sequences);
+    const BatchLoss loss = parts_.model.loss(batch.ids_BL.to(device_), batch.targets_BL.to(device_), options);
+    loss.total.backward();
+    add(ce_sum, loss.ce_sum);
+    add(lb_loss, loss.lb_loss);
+    add(z_loss, loss.z_loss);
+    bias_controller_.add(loss.routes);
+    if (logs) meter_.add(loss.routes);
+    if (records_load) step_meter_.add(loss.routes);
+  }
+
+  StepResult result;
+  result.lr = schedule_.lr(step_);
+  result.grad_norm = optimizer_.gradient_norm();
+  optimizer_.step(result.lr, result.grad_norm);
+  optimizer_.zero_grad();
+  bias_controller_.step();
+  result.loss = ce_sum.item<double>() * options.ce_scale;
+  ++step_;
+  ++steps_since_log_;
+  seconds_since_log_ += seconds_since(start);
+
+  const auto mean = [&](const torch::Tensor& sum) {
+    return sum.defined() ? sum.item<double>() / static_cast<double>(train_.grad_accum) : 0;
+  };
+  result.lb_loss = mean(lb_loss) * parts_.config.moe.lb_coeff;
+  result.z_loss = mean(z_loss) * parts_.config.moe.z_loss_coeff;
+  watch_for_divergence(result);
+  if (logs) record_step(result);
+  if (records_load) record_expert_load();
+  return true;
+}
+
+void Trainer::watch_for_divergence(const StepResult& result) {
+  if (std::isfinite(result.loss) && std::isfinite(result.grad_norm)) {
+    non_finite_steps_ = 0;
+    return;
+  }
+  ++non_finite_steps_;
+  const std::string message = "step " + std::to_string(step_) + ": loss " + std::to_string(result.loss) + ", gradient norm " +
+                              std::to_string(result.grad_norm) + "; lower train.lr or raise train.warmup_steps if it goes on";
+  log_warning("%s", message.c_str());
+  if (non_finite_steps_ == 1) parts_.events.emit(EventType::alert, step_, {{"code", "non_finite_loss"}, {"message", message}});
+}
+
+std::map<std::string, double> Trainer::step_metrics(const StepResult& result) const {
+  const core::MoeConfig& moe = parts_.config.moe;
+  std::map<std::string, double> values = meter_.metrics();
+  values["train/loss"] = result.loss;
+  values["train/lr"] = result.lr;
+  values["train/grad_norm"] = result.grad_norm;
+  values["train/epoch"] = batcher_.epoch();
+  values["num_input_tokens_seen"] = static_cast<double>(step_ * tokens_per_step());
+  values["perf/tokens_per_sec"] = static_cast<double>(steps_since_log_ * tokens_per_step()) / seconds_since_log_;
+  values["perf/step_ms"] = seconds_since_log_ / static_cast<double>(steps_since_log_) * 1e3;
+  values["perf/peak_memory_mb"] = peak_memory_mb(device_);
+  if (routers_.empty()) return values;
+  if (moe.lb_coeff > 0) values["train/lb_loss"] = result.lb_loss;
+  if (moe.z_loss_coeff > 0) values["train/z_loss"] = result.z_loss;
+  if (moe.lb_gamma > 0) values["train/lb_bias_dbg"] = bias_controller_.bias_abs_sum();
+  const torch::NoGradGuard no_grad;
+  double sum = 0;
+  for (const auto& [layer, weight_ED] : routers_) {
+    const double norm = weight_ED.norm().item<double>();
+    values["router/layer_" + layer + "_wr_norm"] = norm;
+    sum += norm;
+  }
+  values["router/wr_norm"] = sum / static_cast<double>(routers_.size());
+  return values;
+}
+
+void Trainer::record_step(const StepResult& result) {
+  metrics_ = step_metrics(result);
+  meter_.reset();
+  seconds_since_log_ = 0;
+  steps_since_log_ = 0;
+  parts_.events.emit(EventType::metrics, step_, to_values(metrics_));
+  if (seconds_since(last_line_) < 1 && step_ != max_steps_) return;
+  last_line_ = std::chrono::steady_clock::now();
+  log_info("step %lld/%lld  loss %.4f  lr %.2e  grad norm %.3f  %.0f tokens/s", static_cast<long long>(step_),
+           static_cast<long long>(max_steps_), result.loss, result.lr, result.grad_norm, metrics_.at("perf/tokens_per_sec"));
+}
+
+void Trainer::record_expert_load() {
+  const torch::Tensor counts_LKE = step_meter_.counts_LKE().contiguous();
+  step_meter_.reset();
+  std::vector<std::int64_t> layers;
+  for (const auto& [layer, weight_ED] : routers_) layers.push_back(std::stoll(layer));
+  const auto* data = counts_LKE.const_data_ptr<std::int64_t>();
+  parts_.events.emit(EventType::expert_load, step_,
+                     {{"layers", layers},
+                      {"slots", counts_LKE.size(1)},
+                      {"experts", counts_LKE.size(2)},
+                      {"counts", std::vector<std::int64_t>(data, data + counts_LKE.numel())}});
+}
+
+bool Trainer::evaluate_if_due() {
+  if (evaluated_step_ == step_ || !every(train_.eval_interval)) return true;
+  const auto values = evaluate(parts_.model, validation_, train_.batch_size / train_.grad_accum, parts_.stop_requested);
+  if (!values) return false;
+  eval_ = *values;
+  evaluated_step_ = step_;
+  parts_.events.emit(EventType::eval, step_, to_values(eval_));
+  log_info("step %lld/%lld  eval loss %.4f  perplexity %.2f", static_cast<long long>(step_), static_cast<long long>(max_steps_),
+           eval_.at("eval/loss"), eval_.at("eval/perplexity"));
+  return true;
+}
+
+TrainingState Trainer::state() const {
+  TrainingState state;
+  state.step = step_;
+  state.data_position = batcher_.position();
+  state.evaluated_step = evaluated_step_;
+  state.non_finite_steps = non_finite_steps_;
+  state.metrics = metrics_;
+  state.eval = eval_;
+  for (const auto& [name, tensor] : optimizer_.state()) state.tensors[name] = tensor;
+  state.counters[kBiasCalls] = bias_controller_.calls();
+  if (bias_controller_.counts_LE().defined()) state.tensors[kBiasCounts] = bias_controller_.counts_LE();
+  for (const auto& [name, tensor] : meter_.state()) state.tensors[kMeter + name] = tensor;
+  for (const auto& [name, generator] : generators(device_)) state.tensors[kRng + name] = generator.get_state();
+  return state;
+}
+
+void Trainer::save() {
+  if (step_ == 0 || non_finite_steps_ > 0) return;  // weights that hold NaN are nothing to go on from
+  parts_.events.sync();                             // the journal never knows less than a checkpoint
+  const auto saved = parts_.checkpoints.save(parts_.config, model_tensors(parts_.model), state(), parts_.tokenizer);
+  saved_step_ = step_;
+  saved_evaluated_ = evaluated_step_ == step_;
+  const std::string path = "checkpoints/" + saved.directory.filename().string();
+  parts_.events.emit(EventType::checkpoint, step_, {{"path", path}, {"best", saved.best}});
+  parts_.events.sync();
+}
+
+void Trainer::resume(const Checkpoint& checkpoint) {
+  const TrainingState& state = checkpoint.state;
+  load_weights(parts_.model, checkpoint.weights, checkpoint.directory.string());
+  {
+    const torch::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : optimizer_.state()) tensor.copy_(required(state.tensors, name));
+  }
+  if (bias_controller_.counts_LE().defined()) {
+    bias_controller_.restore(required(state.tensors, kBiasCounts), state.counters.at(kBiasCalls));
+  }
+  std::map<std::string, torch::Tensor> meter;
+  for (const auto& [name, tensor] : meter_.state()) meter[name] = required(state.tensors, kMeter + name);
+  meter_.restore(meter);
+  for (auto& [name, generator] : generators(device_)) {
+    const std::lock_guard lock(generator.mutex());
+    generator.set_state(required(state.tensors, kRng + name).clone());
+  }
+  batcher_.seek(state.data_position);
+  step_ = saved_step_ = state.step;
+  evaluated_step_ = state.evaluated_step;
+  saved_evaluated_ = evaluated_step_ == step_;
+  non_finite_steps_ = state.non_finite_steps;
+  metrics_ = state.metrics;
+  eval_ = state.eval;
+}
+
+}  // namespace moelab::worker

@@ -1,0 +1,99 @@
+// Owns the training loop: which step comes next, what it computes, what is recorded and when. Called by train_run with
+// everything built; knows nothing of files but the journal and the checkpoints. One thread; stops between micro-batches.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "worker/balance/bias_controller.h"
+#include "worker/balance/load_meter.h"
+#include "worker/data/batcher.h"
+#include "worker/model/language_model.h"
+#include "worker/optim/adamw.h"
+#include "worker/optim/lr_schedule.h"
+#include "worker/train/checkpoint.h"
+#include "worker/train/event_sink.h"
+
+namespace moelab::worker {
+
+// Optimiser steps of a run: train.max_steps, else train.epochs * blocks / batch_size rounded down, at least 1.
+std::int64_t planned_steps(const core::TrainConfig& train, std::int64_t blocks);
+
+struct TrainerParts {
+  const core::RunConfig& config;
+  LanguageModel& model;  // on its device
+  Blocks train, val;
+  EventSink& events;
+  CheckpointStore& checkpoints;
+  std::string tokenizer;  // bytes for the checkpoints; may be empty
+  std::function<bool()> stop_requested;
+};
+
+enum class TrainingEnd { completed, preempted, diverged };
+
+class Trainer {
+ public:
+  // A run whose loss or gradient norm is not finite in this many consecutive steps has diverged for good: the moments hold
+  // NaN, and going on would only heat the room.
+  static constexpr std::int64_t kNonFiniteSteps = 3;
+
+  explicit Trainer(TrainerParts parts);
+
+  // Continues from a checkpoint of this run, bit for bit. The weights are loaded too.
+  void resume(const Checkpoint& checkpoint);
+  // Trains to the last step, or until stop_requested. preempted: what was done is in a checkpoint.
+  TrainingEnd run();
+
+  std::int64_t step() const { return step_; }
+  std::int64_t max_steps() const { return max_steps_; }
+  std::int64_t tokens_per_step() const;
+  // Newest metrics and evaluation, for the final report.
+  std::map<std::string, double> last_values() const;
+
+ private:
+  struct StepResult {
+    double loss = 0, lr = 0, grad_norm = 0, lb_loss = 0, z_loss = 0;
+  };
+  bool train_step();  // false: stopped on the way, and undone
+  void record_step(const StepResult& result);
+  void record_expert_load();
+  std::map<std::string, double> step_metrics(const StepResult& result) const;
+  void watch_for_divergence(const StepResult& result);
+  bool evaluate_if_due();  // false: stopped on the way
+  void save();
+  TrainingState state() const;
+  bool every(std::int64_t interval) const { return step_ % interval == 0 || step_ == max_steps_; }
+  bool logs_now(std::int64_t step) const;
+  bool records_load_now(std::int64_t step) const;
+
+  TrainerParts parts_;
+  const core::TrainConfig& train_;
+  torch::Device device_;
+  std::int64_t max_steps_;
+  AdamW optimizer_;
+  LrSchedule schedule_;
+  BiasController bias_controller_;
+  LoadMeter meter_;       // of logged steps; remembers which experts are dead
+  LoadMeter step_meter_;  // of one step, for expert-load records
+  Batcher batcher_, validation_;
+  std::vector<std::pair<std::string, torch::Tensor>> routers_;  // layer number and matrix
+
+  std::int64_t step_ = 0;
+  std::int64_t saved_step_ = 0;  // newest checkpoint, and whether it came after that step's evaluation
+  bool saved_evaluated_ = false;
+  std::int64_t evaluated_step_ = 0;
+  std::int64_t non_finite_steps_ = 0;
+  double seconds_since_log_ = 0;
+  std::int64_t steps_since_log_ = 0;
+  std::chrono::steady_clock::time_point last_line_;  // of worker.log, which gets at most one a second
+  std::map<std::string, double> metrics_, eval_;
+};
+
+}  // namespace moelab::worker
