@@ -23,9 +23,9 @@ core::Error storage_error(const std::filesystem::path& file, const std::string& 
 core::Error translate(const std::filesystem::path& file, const SQLite::Exception& e) {
   switch (e.getErrorCode()) {
     case SQLITE_NOTADB:
-      return storage_error(file, "is not a database. Move it away and run `moelab db rebuild`");
+      return storage_error(file, "is not a database. Run `moelab db rebuild`: the journals of the runs hold everything");
     case SQLITE_CORRUPT:
-      return storage_error(file, "the database is corrupt. Move it away and run `moelab db rebuild`: the journals hold everything");
+      return storage_error(file, "the database is corrupt. Run `moelab db rebuild`: the journals of the runs hold everything");
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
@@ -122,8 +122,8 @@ void Database::migrate(const std::vector<Migration>& migrations) {
     }
     const std::string check = db.execAndGet("PRAGMA quick_check(1)").getString();
     if (check != "ok") {
-      throw storage_error(
-          file_, "the database is corrupt (" + check + "). Move it away and run `moelab db rebuild`: the journals hold everything");
+      throw storage_error(file_,
+                          "the database is corrupt (" + check + "). Run `moelab db rebuild`: the journals of the runs hold everything");
     }
   }
   if (version > newest) {

@@ -36,12 +36,13 @@ MemberRow read_member(const Statement& row) {
 }  // namespace
 
 ExperimentId ExperimentStore::put(const ExperimentRow& e) {
-  Statement row(
-      connection_,
-      "INSERT INTO experiments (matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (matrix, name, profile) DO UPDATE SET baseline = excluded.baseline, "
-      "notes = excluded.notes, tags = excluded.tags, source = excluded.source, max_concurrent = excluded.max_concurrent RETURNING id",
-      e.matrix, e.name, e.profile, e.baseline, e.notes, nlohmann::json(e.tags).dump(), e.source, e.max_concurrent, e.created_at);
+  Statement row(connection_,
+                "INSERT INTO experiments (id, matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms) "
+                "VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (matrix, name, profile) DO UPDATE SET "
+                "baseline = excluded.baseline, notes = excluded.notes, tags = excluded.tags, source = excluded.source, "
+                "max_concurrent = excluded.max_concurrent RETURNING id",
+                e.id, e.matrix, e.name, e.profile, e.baseline, e.notes, nlohmann::json(e.tags).dump(), e.source, e.max_concurrent,
+                e.created_at);
   row.step();
   return row.integer(0);
 }
@@ -64,13 +65,10 @@ void ExperimentStore::put_member(const MemberRow& m) {
       connection_,
       "INSERT INTO members (experiment_id, name, run_id, position, baseline, notes, tags, varied) "
       "VALUES (?1, ?2, ?3, (SELECT coalesce(max(position), 0) + 1 FROM members WHERE experiment_id = ?1), ?4, ?5, ?6, ?7) "
-      "ON CONFLICT DO UPDATE SET run_id = excluded.run_id, baseline = excluded.baseline, notes = excluded.notes, tags = excluded.tags",
+      "ON CONFLICT DO UPDATE SET run_id = excluded.run_id, baseline = excluded.baseline, notes = excluded.notes, tags = excluded.tags, "
+      "varied = excluded.varied",
       m.experiment_id, m.name, m.run_id, m.baseline, m.notes, nlohmann::json(m.tags).dump(), m.varied.dump())
       .run();
-}
-
-void ExperimentStore::set_varied(ExperimentId id, const std::string& name, const nlohmann::json& varied) {
-  Statement(connection_, "UPDATE members SET varied = ? WHERE experiment_id = ? AND name = ?", varied.dump(), id, name).run();
 }
 
 std::optional<MemberRow> ExperimentStore::member(ExperimentId id, const std::string& name) {

@@ -39,14 +39,13 @@ class ExperimentStore {
  public:
   explicit ExperimentStore(Connection& connection) : connection_(connection) {}
 
-  // Finds by (matrix, name, profile) and updates the rest, or inserts. `id` is ignored; created_at counts for a new one.
+  // Finds by (matrix, name, profile) and updates the rest, or inserts. id (0 = the next one) and created_at count for a new one.
   ExperimentId put(const ExperimentRow& experiment);
   ExperimentRow get(ExperimentId id);  // throws Error(not_found)
   std::vector<ExperimentRow> all();    // newest first
 
   // Adds a member at the end, or points an existing name to `run_id`.
   void put_member(const MemberRow& member);
-  void set_varied(ExperimentId id, const std::string& name, const nlohmann::json& varied);
   std::optional<MemberRow> member(ExperimentId id, const std::string& name);
   std::vector<MemberRow> members(ExperimentId id);  // in file order
   std::vector<MemberRow> listings(RunId run_id);    // every listing of a run, oldest experiment first

@@ -74,9 +74,10 @@ RunRow read_run(const Statement& row) {
 RunId RunStore::insert(const NewRun& run, core::TimePoint now) {
   Statement row(
       connection_,
-      "INSERT INTO runs (key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, max_steps, "
-      "priority, gpus, timeout_s, max_restarts, state, queued_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-      run.key, run.matrix, run.name, run.spec.dump(), run.seed, run.total_parameters, run.active_parameters, run.flops_per_token,
+      "INSERT INTO runs (id, key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, max_steps, "
+      "priority, gpus, timeout_s, max_restarts, state, queued_ms) VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "RETURNING id",
+      run.id, run.key, run.matrix, run.name, run.spec.dump(), run.seed, run.total_parameters, run.active_parameters, run.flops_per_token,
       run.tokens, run.max_steps, run.priority, run.resources.gpus, run.resources.timeout_s, run.resources.max_restarts,
       core::RunState::queued, now);
   row.step();
@@ -217,11 +218,11 @@ void RunStore::requeue(RunId id, bool fresh, const std::string& reason, core::Ti
   if (fresh) Statement(connection_, "UPDATE runs SET step = 0, started_ms = NULL, runtime_ms = 0 WHERE id = ?", id).run();
 }
 
-void RunStore::restore(RunId id, core::RunState state, const std::string& reason, int attempt, core::TimePoint now) {
-  Statement(connection_, "UPDATE runs SET state = ?, reason = ?, attempt = ?, finished_ms = ? WHERE id = ?", state, reason, attempt,
-            core::is_terminal(state) ? std::optional(now) : std::nullopt, id)
+void RunStore::restore(RunId id, const Restored& r, core::TimePoint now) {
+  Statement(connection_, "UPDATE runs SET state = ?, reason = ?, attempt = ?, started_ms = ?, finished_ms = ?, runtime_ms = ? WHERE id = ?",
+            r.state, r.reason, r.attempt, r.started_at, r.finished_at, r.runtime_ms, id)
       .run();
-  record(id, core::to_string(core::RunState::queued), state, reason, now);
+  record(id, core::to_string(core::RunState::queued), r.state, r.reason, now);
 }
 
 void RunStore::set_attempt_started(RunId id, int attempt, const nlohmann::json& provenance, std::int64_t max_steps,

@@ -38,7 +38,9 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
+// What never changes after a run was first submitted, but for spec, priority and resources.
 struct NewRun {
+  RunId id = 0;  // 0 = the next one; a rebuild gives a run its old id
   std::string key, matrix, name;
   nlohmann::json spec;  // core::to_json(RunSpec)
   std::int64_t seed = 0;
@@ -97,6 +99,15 @@ struct AttemptEnd {
   std::optional<core::TimePoint> not_before;  // for queued: back-off
 };
 
+// What a journal proves about its run.
+struct Restored {
+  core::RunState state = core::RunState::cancelled;
+  std::string reason;
+  int attempt = 0;
+  std::optional<core::TimePoint> started_at, finished_at;
+  std::int64_t runtime_ms = 0;
+};
+
 class RunStore {
  public:
   explicit RunStore(Connection& connection) : connection_(connection) {}
@@ -130,7 +141,7 @@ class RunStore {
   void requeue(RunId id, bool fresh, const std::string& reason, core::TimePoint now);
 
   // For `moelab db rebuild` only: puts a run that was just inserted into the state its journal proves.
-  void restore(RunId id, core::RunState state, const std::string& reason, int attempt, core::TimePoint now);
+  void restore(RunId id, const Restored& restored, core::TimePoint now);
 
   // From the journal, by ingest.
   void set_attempt_started(RunId id, int attempt, const nlohmann::json& provenance, std::int64_t max_steps, std::int64_t total_parameters,

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -72,6 +74,20 @@ std::optional<db::ProcessIdentity> identify(std::int64_t pid) {
 
 bool is_alive(const db::ProcessIdentity& process) {
   return identify(process.pid) == process;
+}
+
+std::optional<std::int64_t> find_worker(const std::string& run_dir) {
+  const std::string wanted = "MOELAB_RUN_DIR=" + run_dir;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c); })) continue;
+    std::istringstream environment(slurp(entry.path().string() + "/environ"));
+    for (std::string variable; std::getline(environment, variable, '\0');) {
+      if (variable == wanted && identify(std::stoll(name))) return std::stoll(name);
+    }
+  }
+  return std::nullopt;
 }
 
 const std::string& boot_id() {

@@ -19,6 +19,8 @@ ProcessInfo process_info(std::int64_t pid);
 std::optional<db::ProcessIdentity> identify(std::int64_t pid);
 // The very process, not a successor with its pid, is there and not a zombie.
 bool is_alive(const db::ProcessIdentity& process);
+// A live process, of ours or another user's we may look into, that was started as the worker of `run_dir` (MOELAB_RUN_DIR).
+std::optional<std::int64_t> find_worker(const std::string& run_dir);
 // Changes with every boot of the machine.
 const std::string& boot_id();
 // OOM kills so far in this container if it counts its own, else on this machine; 0 when neither is told.

@@ -29,7 +29,7 @@ struct RunQuery {
   std::optional<ExperimentId> experiment;  // lists each member under its name in that experiment
   std::string tag;                         // exact; empty = any
   std::string search;                      // substring of a run or experiment name, case-insensitive
-  std::string sort;                        // "" = newest first; else a field, "-" in front for descending, see kSortFields, or metrics.NAME
+  std::string sort;                        // "" = newest first; else a field of Run or metrics.NAME, "-" in front for descending
   std::int64_t limit = 100;                // [1, 1000]
   std::string cursor;                      // RunPage::next_cursor of the page before
 };
@@ -78,6 +78,8 @@ class RunService {
   std::vector<ExperimentId> experiments_of(RunId id) const;
 
  private:
+  void publish(const std::vector<RunId>& ids);
+
   db::Database& database_;
   std::filesystem::path home_;
   const core::Clock& clock_;

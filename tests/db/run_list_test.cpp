@@ -28,7 +28,7 @@ struct Listed : test::TempDatabase {
       }
       for (const auto& [run, loss] : std::vector<std::pair<int, double>>{{1, 3}, {2, 1}, {3, 2}})
         metrics.put(run, 1, 5, {{"eval/loss", loss}});
-      runs.restore(3, RunState::completed, "", 1, test::at_s(9));
+      runs.restore(3, {RunState::completed, "", 1, {}, test::at_s(9), 0}, test::at_s(9));
     });
   }
   db::RunList list(db::RunFilter filter) {

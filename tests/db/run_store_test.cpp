@@ -56,7 +56,7 @@ TEST_CASE("every illegal transition is refused and changes nothing") {
       test::TempDatabase t;
       const db::RunId id = with_store(t, [&](db::RunStore& s) {
         const db::RunId run = s.insert(test::new_run("a"), at_s(0));
-        s.restore(run, from, "test", 1, at_s(0));
+        s.restore(run, {from, "test", 1, {}, {}, 0}, at_s(0));
         return run;
       });
       CHECK(

@@ -1,0 +1,187 @@
+#include "server/app.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "db/database.h"
+#include "server/device_inventory.h"
+#include "server/device_monitor.h"
+#include "server/dispatcher.h"
+#include "server/event_bus.h"
+#include "server/file_io.h"
+#include "server/home_lock.h"
+#include "server/ingest.h"
+#include "server/paths.h"
+#include "server/process_launcher.h"
+#include "server/rebuild.h"
+#include "server/run_service.h"
+
+namespace moelab::server {
+namespace {
+
+// Between SIGKILL after the grace time and giving up on a worker that the kernel cannot even kill.
+constexpr std::chrono::seconds kKillPatience{10};
+
+// Wakes a thread every `period` until it is told to end; the thread checks between two rounds.
+class Pacer {
+ public:
+  // False when it is time to end.
+  bool wait(std::chrono::milliseconds period) {
+    std::unique_lock lock(mutex_);
+    return !ended_.wait_for(lock, period, [this] { return end_; });
+  }
+  void end() {
+    {
+      const std::lock_guard lock(mutex_);
+      end_ = true;
+    }
+    ended_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool end_ = false;
+};
+
+// A home that lost its database but not its runs gets it back: new runs must not be given the ids of old directories.
+void rebuild_if_lost(const HomePaths& paths, const core::Clock& clock) {
+  std::error_code missing;
+  const auto size = std::filesystem::file_size(paths.database(), missing);
+  if ((!missing && size > 0) || !has_runs_on_disk(paths)) return;
+  const Rebuilt rebuilt = rebuild_database(paths, clock);
+  spdlog::warn("the database was missing: rebuilt {} runs from their journals", rebuilt.runs);
+}
+
+}  // namespace
+
+struct App::Parts {
+  explicit Parts(const AppOptions& given)
+      : options(given),
+        paths(std::filesystem::absolute(given.home)),
+        lock(paths.home()),
+        launcher(given.worker.empty() ? default_worker() : given.worker),
+        inventory(make_inventory(given.cpu_slots)) {
+    rebuild_if_lost(paths, clock);
+    database.emplace(paths.database());
+    devices.emplace(*inventory, clock);
+    ingest.emplace(*database, paths, clock, bus);
+    dispatcher.emplace(*database, paths, clock, launcher, *devices, *ingest, bus,
+                       DispatcherOptions{options.grace, std::chrono::seconds(1)});
+    service.emplace(*database, paths.home(), clock, bus, *devices, MOELAB_CODE_VERSION);
+    devices->refresh({});
+  }
+
+  AppOptions options;
+  core::SystemClock clock;
+  HomePaths paths;
+  HomeLock lock;
+  ProcessLauncher launcher;
+  std::unique_ptr<DeviceInventory> inventory;
+  EventBus bus;
+  std::optional<db::Database> database;
+  std::optional<DeviceMonitor> devices;
+  std::optional<Ingest> ingest;
+  std::optional<Dispatcher> dispatcher;
+  std::optional<RunService> service;
+
+  Pacer pacer;
+  std::thread dispatch_thread, ingest_thread;
+  std::once_flag stopped;
+
+  // The two loops of the daemon: what a round throws is logged, and the next round tries again.
+  void loop(const char* name, const std::function<void()>& round) {
+    do {
+      run_round(name, round);
+    } while (pacer.wait(options.tick));
+  }
+  static void run_round(const char* name, const std::function<void()>& round) {
+    try {
+      round();
+    } catch (const std::exception& e) {
+      spdlog::error("{}: {}", name, e.what());
+    }
+  }
+
+  // Workers are asked to leave and waited for; the grace time belongs to the dispatcher, which kills what overstays.
+  void drain_workers() {
+    run_round("shutdown", [this] { dispatcher->begin_shutdown(); });
+    const auto patience = options.grace + kKillPatience;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    bool live = true;
+    while (live && std::chrono::steady_clock::now() < deadline) {
+      run_round("shutdown", [&] {
+        ingest->drain_live();
+        dispatcher->tick();
+        live = dispatcher->has_live_runs();
+      });
+      if (live) std::this_thread::sleep_for(options.tick);
+    }
+    if (live)
+      spdlog::warn("some workers did not leave within {} s; the next start adopts them",
+                   std::chrono::duration_cast<std::chrono::seconds>(patience).count());
+  }
+};
+
+App::App(AppOptions options) : parts_(std::make_unique<Parts>(options)) {}
+
+App::~App() {
+  stop();
+}
+
+void App::start() {
+  Parts& p = *parts_;
+  p.dispatch_thread = std::thread([&p] { p.loop("dispatcher", [&p] { p.dispatcher->tick(); }); });
+  p.ingest_thread = std::thread([&p] { p.loop("ingest", [&p] { p.ingest->drain_live(); }); });
+}
+
+void App::stop() {
+  Parts& p = *parts_;
+  std::call_once(p.stopped, [&p] {
+    const bool started = p.dispatch_thread.joinable();
+    p.pacer.end();
+    if (started) {
+      p.dispatch_thread.join();
+      p.ingest_thread.join();
+      p.drain_workers();
+    }
+    p.bus.close();
+    std::error_code ignored;
+    std::filesystem::remove(p.paths.announcement(), ignored);
+  });
+}
+
+void App::announce(const std::string& url, const std::filesystem::path& token_file) {
+  const nlohmann::json json = {{"url", url}, {"pid", ::getpid()}, {"token_file", token_file.string()}};
+  write_file_atomically(parts_->paths.announcement(), json.dump(2) + "\n", 0600);
+}
+
+RunService& App::service() {
+  return *parts_->service;
+}
+EventBus& App::bus() {
+  return parts_->bus;
+}
+const std::filesystem::path& App::home() const {
+  return parts_->paths.home();
+}
+
+std::filesystem::path default_home() {
+  if (const char* home = std::getenv("MOELAB_HOME"); home && *home) return home;
+  if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / ".moelab";
+  throw core::Error(core::ErrorKind::usage, "neither MOELAB_HOME nor HOME is set; set MOELAB_HOME to a directory");
+}
+
+}  // namespace moelab::server

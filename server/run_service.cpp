@@ -1,0 +1,289 @@
+#include "server/run_service.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <utility>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/plan.h"
+#include "db/file_store.h"
+#include "db/load_store.h"
+#include "db/metric_store.h"
+#include "db/run_list.h"
+#include "server/device_monitor.h"
+#include "server/event_bus.h"
+#include "server/paths.h"
+#include "server/submission.h"
+#include "server/view_builder.h"
+
+namespace moelab::server {
+namespace {
+
+constexpr std::int64_t kMaxLimit = 1000;
+
+std::int64_t offset_from(const std::string& cursor) {
+  if (cursor.empty()) return 0;
+  std::int64_t offset = -1;
+  const auto [end, error] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), offset);
+  if (error != std::errc{} || end != cursor.data() + cursor.size() || offset < 0) {
+    throw core::Error(core::ErrorKind::usage, "'" + cursor + "' is not a cursor; use next_cursor of the page before");
+  }
+  return offset;
+}
+
+// Ends a queued run, asks a live one to leave. False when it has ended already.
+bool cancel_in(db::Connection& c, RunId id, core::TimePoint now) {
+  db::RunStore runs(c);
+  const core::RunState state = runs.get(id).state;
+  if (core::is_terminal(state)) return false;
+  if (state == core::RunState::queued) {
+    runs.cancel_queued(id, "cancelled", now);
+  } else {
+    runs.request_stop(id, db::StopIntent::cancel, now);
+  }
+  return true;
+}
+
+void add_frame(ExpertLoadView& view, db::LoadFrame frame) {
+  view.layers = std::move(frame.layers);
+  view.slots = frame.slots;
+  view.experts = frame.experts;
+  view.frames.push_back({frame.step, std::move(frame.counts)});
+}
+
+}  // namespace
+
+RunService::RunService(db::Database& database, std::filesystem::path home, const core::Clock& clock, EventBus& bus, DeviceMonitor& devices,
+                       std::string version)
+    : database_(database),
+      home_(std::move(home)),
+      clock_(clock),
+      bus_(bus),
+      devices_(devices),
+      version_(std::move(version)),
+      started_at_(clock.now()) {}
+
+void RunService::publish(const std::vector<RunId>& ids) {
+  for (const RunId id : ids) {
+    bus_.run_changed(id);
+    for (const ExperimentId experiment : experiments_of(id)) bus_.experiment_changed(experiment);
+  }
+}
+
+SubmitResult RunService::submit(const core::PlanRequest& request, bool force) {
+  const core::Plan plan = core::make_plan(request);
+  core::require_data(plan, request.source_name);
+  const Submitted submitted = record_plan(database_, HomePaths(home_), plan, request.source_name, force, clock_.now());
+  publish(submitted.runs);
+  return database_.read([&](db::Connection& c) {
+    ViewBuilder views(c, clock_.now());
+    db::ExperimentStore experiments(c);
+    SubmitResult result;
+    result.created = submitted.created;
+    result.reused = submitted.reused;
+    for (const ExperimentId id : submitted.experiments) result.experiments.push_back(views.experiment(experiments.get(id)));
+    for (const auto& [experiment, name] : submitted.members) {
+      const std::optional<db::MemberRow> member = experiments.member(experiment, name);
+      result.runs.push_back(views.run({db::RunStore(c).get(member->run_id), member}));
+    }
+    return result;
+  });
+}
+
+RunPage RunService::runs(const RunQuery& query) const {
+  if (query.limit < 1 || query.limit > kMaxLimit)
+    throw core::Error(core::ErrorKind::usage, "limit must be between 1 and " + std::to_string(kMaxLimit));
+  const std::int64_t offset = offset_from(query.cursor);
+  return database_.read([&](db::Connection& c) {
+    if (query.experiment) db::ExperimentStore(c).get(*query.experiment);
+    const db::RunList list = db::list_runs(c, {query.states, query.experiment, query.tag, query.search, query.sort, query.limit, offset});
+    RunPage page{ViewBuilder(c, clock_.now()).runs(list.runs), list.total, std::nullopt};
+    const std::int64_t next = offset + static_cast<std::int64_t>(page.runs.size());
+    if (!page.runs.empty() && next < list.total) page.next_cursor = std::to_string(next);
+    return page;
+  });
+}
+
+RunView RunService::run(RunId id) const {
+  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now()).run(id); });
+}
+
+RunDetail RunService::run_detail(RunId id) const {
+  RunDetail detail = database_.read([&](db::Connection& c) {
+    db::RunStore runs(c);
+    db::FileStore files(c);
+    RunDetail d;
+    d.run = ViewBuilder(c, clock_.now()).run(id);
+    const nlohmann::json spec = runs.spec(id);
+    d.config = spec.value("config", nlohmann::json::object());
+    const std::vector<db::MemberRow> listings = db::ExperimentStore(c).listings(id);
+    d.notes = listings.empty() ? spec.value("notes", "") : listings.front().notes;
+    for (const db::RunEventRow& e : runs.events(id)) d.events.push_back({e.time, e.from, e.to, e.reason});
+    for (const db::ArtifactRow& a : files.artifacts(id)) d.artifacts.push_back({a.name, a.kind, a.path, 0});
+    for (const db::CheckpointRow& k : files.checkpoints(id)) d.checkpoints.push_back({k.step, k.path, k.best});
+    d.provenance = runs.provenance(id, d.run.attempt);
+    return d;
+  });
+  const std::filesystem::path directory = HomePaths(home_).run(id);
+  detail.run_dir = directory.string();
+  for (ArtifactView& artifact : detail.artifacts) {
+    std::error_code missing;
+    const auto bytes = std::filesystem::file_size(directory / artifact.path, missing);
+    artifact.bytes = missing ? 0 : static_cast<std::int64_t>(bytes);
+  }
+  // Checkpoints that the worker has dropped since (keep_last) are no news.
+  std::erase_if(detail.checkpoints, [&](const CheckpointView& k) { return !std::filesystem::exists(directory / k.path); });
+  return detail;
+}
+
+std::vector<ExperimentView> RunService::experiments() const {
+  return database_.read([&](db::Connection& c) {
+    ViewBuilder views(c, clock_.now());
+    std::vector<ExperimentView> list;
+    for (const db::ExperimentRow& row : db::ExperimentStore(c).all()) list.push_back(views.experiment(row));
+    return list;
+  });
+}
+
+ExperimentView RunService::experiment(ExperimentId id) const {
+  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now()).experiment(db::ExperimentStore(c).get(id)); });
+}
+
+ResultTable RunService::results(ExperimentId id) const {
+  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now()).results(db::ExperimentStore(c).get(id)); });
+}
+
+RunView RunService::cancel(RunId id) {
+  const bool cancelled = database_.write([&](db::Connection& c) { return cancel_in(c, id, clock_.now()); });
+  if (!cancelled) {
+    throw core::Error(core::ErrorKind::conflict,
+                      "run " + std::to_string(id) + " has ended already: it is " + core::to_string(run(id).state));
+  }
+  publish({id});
+  return run(id);
+}
+
+std::vector<RunView> RunService::cancel(const std::vector<RunId>& ids) {
+  const std::vector<RunId> cancelled = database_.write([&](db::Connection& c) {
+    std::vector<RunId> list;
+    for (const RunId id : ids) {
+      if (cancel_in(c, id, clock_.now())) list.push_back(id);
+    }
+    return list;
+  });
+  publish(cancelled);
+  std::vector<RunView> views;
+  for (const RunId id : cancelled) views.push_back(run(id));
+  return views;
+}
+
+std::int64_t RunService::cancel_experiment(ExperimentId id) {
+  const std::vector<RunId> members = database_.read([&](db::Connection& c) {
+    db::ExperimentStore experiments(c);
+    experiments.get(id);
+    std::vector<RunId> ids;
+    for (const db::MemberRow& m : experiments.members(id)) ids.push_back(m.run_id);
+    return ids;
+  });
+  return static_cast<std::int64_t>(cancel(members).size());
+}
+
+RunView RunService::retry(RunId id) {
+  database_.write([&](db::Connection& c) {
+    db::RunStore runs(c);
+    const db::RunRow row = runs.get(id);
+    if (row.state == core::RunState::completed) {
+      throw core::Error(core::ErrorKind::conflict,
+                        "run " + std::to_string(id) + " has completed; submit its file with --force to train it again");
+    }
+    runs.requeue(id, false, "retried", clock_.now());
+  });
+  publish({id});
+  return run(id);
+}
+
+std::vector<SeriesView> RunService::metrics(RunId id, const std::vector<std::string>& keys, std::int64_t from_step,
+                                            std::int64_t max_points) const {
+  if (max_points < 0 || (max_points > 0 && max_points < 4))
+    throw core::Error(core::ErrorKind::usage, "max_points must be 0 (all) or at least 4");
+  return database_.read([&](db::Connection& c) {
+    db::RunStore(c).get(id);
+    db::MetricStore metrics(c);
+    std::vector<SeriesView> list;
+    for (const std::string& key : keys.empty() ? metrics.keys(id) : keys) {
+      const db::Series series = metrics.query(id, key, from_step, max_points);
+      SeriesView view{key, {}, series.total_points};
+      view.points.reserve(series.points.size());
+      for (const db::MetricPoint& p : series.points) view.points.emplace_back(p.step, p.value);
+      list.push_back(std::move(view));
+    }
+    return list;
+  });
+}
+
+ExpertLoadView RunService::expert_load(RunId id, std::int64_t from_step, std::int64_t max_frames, std::optional<std::int64_t> layer) const {
+  return database_.read([&](db::Connection& c) {
+    db::RunStore(c).get(id);
+    db::LoadStore loads(c);
+    const std::vector<std::int64_t> steps = loads.steps(id, from_step);
+    ExpertLoadView view;
+    view.total_frames = static_cast<std::int64_t>(steps.size());
+    for (const std::int64_t step : db::spread(steps, max_frames)) {
+      add_frame(view, *loads.frame(id, step, layer));
+      if (layer && view.layers.empty()) {
+        throw core::Error(core::ErrorKind::not_found, "run " + std::to_string(id) + " has no router in layer " + std::to_string(*layer));
+      }
+    }
+    return view;
+  });
+}
+
+ExpertLoadView RunService::expert_load_frame(RunId id, std::optional<std::int64_t> step) const {
+  return database_.read([&](db::Connection& c) {
+    db::RunStore(c).get(id);
+    std::optional<db::LoadFrame> frame = db::LoadStore(c).frame(id, step);
+    if (!frame) {
+      throw core::Error(core::ErrorKind::not_found,
+                        "run " + std::to_string(id) + " has no expert load" + (step ? " at step " + std::to_string(*step) : ""));
+    }
+    ExpertLoadView view;
+    view.total_frames = 1;
+    add_frame(view, *std::move(frame));
+    return view;
+  });
+}
+
+std::filesystem::path RunService::run_dir(RunId id) const {
+  database_.read([&](db::Connection& c) { db::RunStore(c).get(id); });
+  return HomePaths(home_).run(id);
+}
+
+std::filesystem::path RunService::log_file(RunId id) const {
+  run_dir(id);
+  return HomePaths(home_).log(id);
+}
+
+DevicesView RunService::devices() const {
+  return devices_.view();
+}
+
+HealthView RunService::health() const {
+  HealthView view;
+  view.version = version_;
+  view.uptime_s = std::chrono::duration<double>(clock_.now() - started_at_).count();
+  view.home = home_.string();
+  view.runs = database_.read([](db::Connection& c) { return db::RunStore(c).count_by_state(); });
+  for (const DeviceView& device : devices_.view().devices) {
+    ++view.devices_total;
+    if (device.state == "free") ++view.devices_free;
+  }
+  return view;
+}
+
+std::vector<ExperimentId> RunService::experiments_of(RunId id) const {
+  return database_.read([&](db::Connection& c) { return db::ExperimentStore(c).experiments_of(id); });
+}
+
+}  // namespace moelab::server

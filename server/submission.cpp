@@ -1,0 +1,153 @@
+#include "server/submission.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "core/config_json.h"
+#include "server/file_io.h"
+#include "server/listing_json.h"
+
+namespace moelab::server {
+namespace {
+
+db::Resources resources_of(const core::RunConfig& config) {
+  return {config.resources.gpus, config.resources.timeout.count, config.resources.max_restarts};
+}
+
+db::NewRun new_run(const core::PlannedRun& planned) {
+  const core::RunSpec& spec = planned.spec;
+  const core::Cost& cost = planned.cost;
+  db::NewRun run;
+  run.key = spec.key;
+  run.matrix = spec.matrix;
+  run.name = spec.name;
+  run.spec = core::to_json(spec);
+  run.seed = spec.config.seed;
+  run.total_parameters = cost.total_parameters;
+  run.active_parameters = cost.active_parameters;
+  run.flops_per_token = cost.flops_per_token;
+  run.tokens = static_cast<double>(cost.tokens.value_or(0));
+  run.max_steps = cost.tokens && cost.tokens_per_step > 0 ? *cost.tokens / cost.tokens_per_step : spec.config.train.max_steps.value_or(0);
+  run.priority = spec.priority;
+  run.resources = resources_of(spec.config);
+  return run;
+}
+
+// The knobs the experiment varies, in the order knobs are shown to people.
+nlohmann::json varied_in_order(const core::PlannedRun& planned) {
+  nlohmann::json list = nlohmann::json::array();
+  core::for_each_field(planned.spec.config, [&](const core::FieldInfo& info, const auto&) {
+    const auto found = planned.varied.find(std::string(info.path));
+    if (found != planned.varied.end()) list.push_back({std::string(info.path), *found});
+  });
+  return list;
+}
+
+void write_spec(const HomePaths& paths, std::int64_t id, nlohmann::json spec) {
+  spec["run_id"] = id;
+  write_file_atomically(paths.spec(id), spec.dump(2) + "\n");
+}
+
+class Recorder {
+ public:
+  Recorder(db::Connection& connection, const HomePaths& paths, bool force, core::TimePoint now,
+           std::vector<std::int64_t>& created_directories)
+      : connection_(connection), paths_(paths), force_(force), now_(now), created_directories_(created_directories) {}
+
+  Submitted record(const core::Plan& plan, const std::string& source_name) {
+    db::ExperimentStore experiments(connection_);
+    std::map<std::string, std::int64_t> ids;
+    for (const core::PlannedExperiment& e : plan.experiments) {
+      ids[e.name] =
+          experiments.put({0, plan.matrix, e.name, plan.profile, e.baseline, e.notes, e.tags, source_name, e.max_concurrent, now_});
+      submitted_.experiments.push_back(ids[e.name]);
+    }
+    for (const core::PlannedRun& planned : plan.runs) {
+      const core::RunSpec& spec = planned.spec;
+      const std::int64_t experiment = ids.at(spec.experiment);
+      const std::int64_t run = record_run(planned);
+      experiments.put_member({experiment, spec.experiment, spec.name, run, spec.baseline, spec.notes, spec.tags, varied_in_order(planned)});
+      submitted_.members.emplace_back(experiment, spec.name);
+    }
+    for (const std::int64_t run : submitted_.runs) write_listings(connection_, paths_, run);
+    return std::move(submitted_);
+  }
+
+ private:
+  std::int64_t record_run(const core::PlannedRun& planned) {
+    db::RunStore runs(connection_);
+    const std::optional<std::int64_t> known = runs.find_by_key(planned.spec.key);
+    if (known) {
+      runs.raise_priority(*known, planned.spec.priority);
+      if (seen_.insert(*known).second) reuse(*known, planned);
+      return *known;
+    }
+    const db::NewRun row = new_run(planned);
+    const std::int64_t id = runs.insert(row, now_);
+    seen_.insert(id);
+    submitted_.runs.push_back(id);
+    ++submitted_.created;
+    created_directories_.push_back(id);
+    create_directories_or_throw(paths_.run(id));
+    write_spec(paths_, id, row.spec);
+    return id;
+  }
+
+  void reuse(std::int64_t id, const core::PlannedRun& planned) {
+    db::RunStore runs(connection_);
+    submitted_.runs.push_back(id);
+    const core::RunState state = runs.get(id).state;
+    if (!core::is_live(state)) {
+      nlohmann::json spec = runs.spec(id);
+      spec["config"] = core::to_json(planned.spec.config);
+      runs.update_spec(id, spec, resources_of(planned.spec.config));
+      write_spec(paths_, id, spec);
+    }
+    const bool again = force_ && core::is_terminal(state);
+    if (again) runs.requeue(id, true, "submitted again with --force", now_);
+    ++(again ? submitted_.created : submitted_.reused);
+  }
+
+  db::Connection& connection_;
+  const HomePaths& paths_;
+  bool force_;
+  core::TimePoint now_;
+  std::vector<std::int64_t>& created_directories_;
+  std::set<std::int64_t> seen_;
+  Submitted submitted_;
+};
+
+}  // namespace
+
+Submitted record_plan(db::Database& database, const HomePaths& paths, const core::Plan& plan, const std::string& source_name, bool force,
+                      core::TimePoint now) {
+  std::vector<std::int64_t> created_directories;
+  try {
+    return database.write([&](db::Connection& c) { return Recorder(c, paths, force, now, created_directories).record(plan, source_name); });
+  } catch (...) {
+    std::error_code ignored;
+    for (const std::int64_t id : created_directories) std::filesystem::remove_all(paths.run(id), ignored);
+    throw;
+  }
+}
+
+void write_listings(db::Connection& connection, const HomePaths& paths, std::int64_t run_id) {
+  db::ExperimentStore experiments(connection);
+  nlohmann::json list = nlohmann::json::array();
+  for (const db::MemberRow& member : experiments.listings(run_id))
+    list.push_back(listing_to_json(experiments.get(member.experiment_id), member));
+  const db::RunRow run = db::RunStore(connection).get(run_id);
+  const nlohmann::json file = {{"queued_at", core::to_rfc3339(run.queued_at)},
+                               {"priority", run.priority},
+                               {"total_parameters", run.total_parameters},
+                               {"active_parameters", run.active_parameters},
+                               {"flops_per_token", run.flops_per_token},
+                               {"tokens", run.tokens},
+                               {"max_steps", run.max_steps},
+                               {"listings", list}};
+  write_file_atomically(paths.listings(run_id), file.dump(2) + "\n");
+}
+
+}  // namespace moelab::server

@@ -1,0 +1,32 @@
+// Owns the step from a plan to queued runs: rows in the database, run.json and listings.json in each run's directory.
+// Called by run_service.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/plan.h"
+#include "db/database.h"
+#include "db/experiment_store.h"
+#include "server/paths.h"
+
+namespace moelab::server {
+
+struct Submitted {
+  std::vector<std::int64_t> experiments;                      // in file order
+  std::vector<std::pair<std::int64_t, std::string>> members;  // (experiment, name) in file order
+  std::vector<std::int64_t> runs;                             // distinct, in file order
+  std::int64_t created = 0, reused = 0;                       // distinct runs
+};
+
+// One transaction: all or nothing, also on disk. `source_name` is remembered as the experiments' origin.
+Submitted record_plan(db::Database& database, const HomePaths& paths, const core::Plan& plan, const std::string& source_name, bool force,
+                      core::TimePoint now);
+
+// runs/<id>/listings.json: every experiment that lists the run and how, so that the database can be rebuilt.
+void write_listings(db::Connection& connection, const HomePaths& paths, std::int64_t run_id);
+
+}  // namespace moelab::server
