@@ -47,7 +47,7 @@ Dimension AxisReader::choices(const Assignment& axis, const std::vector<Node>& v
 
 void AxisReader::read_matrix(const Node* node, ExperimentDef& experiment) const {
   if (!node || !is_map(*node, experiment, "matrix")) return;
-  for (Assignment& axis : layers_.read_unchecked(*node)) {
+  for (Assignment& axis : layers_.read_unchecked(*node, "")) {
     if (!axis.literal && axis.value.is_list()) {
       if (axis.value.items.empty()) problems_.push_back({axis.path, axis.line, "an axis needs at least one value"});
       experiment.dimensions.push_back(choices(axis, axis.value.items));
@@ -59,7 +59,7 @@ void AxisReader::read_matrix(const Node* node, ExperimentDef& experiment) const 
 
 void AxisReader::read_zip(const Node* node, ExperimentDef& experiment) const {
   if (!node || !is_map(*node, experiment, "zip")) return;
-  const Layer axes = layers_.read_unchecked(*node);
+  const Layer axes = layers_.read_unchecked(*node, "");
   Dimension rows;
   for (const Assignment& axis : axes) {
     if (!axis.value.is_list() || axis.value.items.empty()) {
@@ -86,7 +86,7 @@ void AxisReader::read_zip(const Node* node, ExperimentDef& experiment) const {
 
 void AxisReader::read_sweep(const Node* node, ExperimentDef& experiment) const {
   if (!node || !is_map(*node, experiment, "sweep")) return;
-  for (const Assignment& axis : layers_.read_unchecked(*node)) {
+  for (const Assignment& axis : layers_.read_unchecked(*node, "")) {
     const std::vector<Node> values = sweep_values(axis);
     if (!values.empty()) experiment.dimensions.push_back(choices(axis, values));
   }

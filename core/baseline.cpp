@@ -21,7 +21,7 @@ class BaselineFinder {
   Indices find() {
     Indices baselines(runs_.size(), -1);
     for (const auto& [experiment, members] : members_) {
-      if (experiment->baseline.empty()) continue;
+      if (experiment->baseline.empty() || experiment->name.empty()) continue;
       const Indices candidates = candidates_for(*experiment);
       bool any = candidates.empty();
       for (const int member : members) {

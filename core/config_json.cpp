@@ -20,7 +20,7 @@ nlohmann::json to_json(const RunConfig& config) {
 RunConfig config_from_json(const nlohmann::json& json, const std::string& source) {
   std::vector<Problem> problems;
   RunConfig config;
-  for (const Assignment& assignment : read_field_map(node_from_json(json), problems)) {
+  for (const Assignment& assignment : read_field_map(node_from_json(json), "", problems)) {
     if (const auto problem = read_field(config, assignment.path, assignment.value)) problems.push_back({assignment.path, 0, *problem});
   }
   if (!problems.empty()) throw Error(ErrorKind::config, source, problems);

@@ -55,7 +55,7 @@ class Expander {
   }
 
   Expansion expand() {
-    if (!fits()) return {};
+    if (!fits() || lacks_choices()) return {};
     const bool only_included = experiment_.dimensions.empty() && !experiment_.include.empty();
     std::vector<const Choice*> taken;
     if (!only_included) cross(0, taken);
@@ -86,6 +86,11 @@ class Expander {
         {experiment_.name, experiment_.line,
          "asks for " + std::string(text) + " runs; the limit of a file is " + std::to_string(kMaxRuns) + ", so shorten an axis"});
     return false;
+  }
+
+  // An axis whose values were all wrong has been reported where it was read.
+  bool lacks_choices() const {
+    return std::any_of(experiment_.dimensions.begin(), experiment_.dimensions.end(), [](const Dimension& d) { return d.empty(); });
   }
 
   // Two knobs with one last segment (seed, data.seed) are told apart in names by their whole path.

@@ -55,14 +55,14 @@ class ExperimentReader {
   }
 
   void read_settings(MapReader& reader) {
-    if (const Node* defaults = reader.find("defaults")) experiment_.settings = layers_.read(*defaults);
+    if (const Node* defaults = reader.find("defaults")) experiment_.settings = layers_.read(*defaults, experiment_.name + ".defaults");
     for (const char* group : {"resources", "checkpoint"}) {
       const Node* knobs = reader.find(group);
       if (!knobs) continue;
       Node wrapped;
       wrapped.kind = Node::Kind::map;
       wrapped.entries.push_back({group, reader.line_of(group), *knobs});
-      const Layer layer = layers_.read(wrapped);
+      const Layer layer = layers_.read(wrapped, "");
       experiment_.settings.insert(experiment_.settings.end(), layer.begin(), layer.end());
     }
     experiment_.profiles = read_profiles(reader.find("profiles"), experiment_.name + ".profiles", layers_, profile_names_, problems_);
@@ -79,8 +79,19 @@ class ExperimentReader {
     choice.notes = reader.text("notes");
     choice.tags = reader.texts("tags");
     choice.profiles = read_profiles(reader.find("profiles"), prefix + ".profiles", layers_, profile_names_, problems_);
-    choice.settings = layers_.read(reader.rest());
+    choice.settings = layers_.read(without_slips(reader.rest(), prefix), prefix);
     return choice;
+  }
+
+  // A misspelt reserved key is no knob, and its nearest name is no knob either.
+  Node without_slips(Node knobs, const std::string& prefix) {
+    static const std::vector<std::string> kReserved{"notes", "tags", "profiles"};
+    std::erase_if(knobs.entries, [&](const NodeEntry& entry) {
+      const bool slip = !is_field(entry.key) && !nearest_name(entry.key, kReserved).empty();
+      if (slip) problems_.push_back({prefix + '.' + entry.key, entry.line, "unknown key" + did_you_mean(entry.key, kReserved)});
+      return slip;
+    });
+    return knobs;
   }
 
   void read_variants(const Node* node) {
@@ -119,7 +130,7 @@ class ExperimentReader {
     each_item(reader, "include", [&](const Node& item, const std::string& path) {
       Choice choice = read_choice(item, path, true);
       if (!choice.label.empty()) check_name(choice.label, path + ".name", item.line, problems_);
-      if (choice.settings.empty() && choice.label.empty()) {
+      if (item.entries.empty()) {
         problems_.push_back({path, item.line, "adds no run: give it a name or at least one knob"});
       } else {
         experiment_.include.push_back(std::move(choice));
@@ -129,7 +140,7 @@ class ExperimentReader {
 
   void read_exclude(MapReader& reader) {
     each_item(reader, "exclude", [&](const Node& item, const std::string& path) {
-      const Layer layer = layers_.read(item);
+      const Layer layer = layers_.read(item, path);
       for (const Assignment& assignment : layer) {
         if (is_varied(assignment.path)) continue;
         problems_.push_back({path + '.' + assignment.path, assignment.line, "is not varied by this experiment, so it excludes nothing"});
@@ -175,7 +186,7 @@ ProfileLayers read_profiles(const Node* node, const std::string& prefix, const L
     if (!profile_names.empty() && std::find(profile_names.begin(), profile_names.end(), entry.key) == profile_names.end()) {
       problems.push_back({path, entry.line, "unknown profile" + did_you_mean(entry.key, profile_names)});
     }
-    profiles[entry.key] = layers.read(entry.value);
+    profiles[entry.key] = layers.read(entry.value, path);
   }
   return profiles;
 }

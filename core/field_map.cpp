@@ -57,10 +57,10 @@ std::string last_segment(const std::string& path) {
 
 }  // namespace
 
-std::vector<Assignment> read_field_map(const Node& map, std::vector<Problem>& problems) {
+std::vector<Assignment> read_field_map(const Node& map, const std::string& where, std::vector<Problem>& problems) {
   if (map.is_null()) return {};
   if (!map.is_map()) {
-    problems.push_back({"", map.line, "must be a map of knobs, not " + describe(map)});
+    problems.push_back({where, map.line, "must be a map of knobs, not " + describe(map)});
     return {};
   }
   Flattener flattener(problems);

@@ -19,8 +19,8 @@ struct Assignment {
 };
 
 // Unknown keys, a group that is no map and keys given twice go to `problems`; everything else is returned in file order.
-// Values are not typed yet. `{value: X}` stands for X.
-std::vector<Assignment> read_field_map(const Node& map, std::vector<Problem>& problems);
+// Values are not typed yet. `where` names the map in case it is none. `{value: X}` stands for X.
+std::vector<Assignment> read_field_map(const Node& map, const std::string& where, std::vector<Problem>& problems);
 
 // The full path that a key may abbreviate or misspell, for messages: " (did you mean 'moe.lb_coeff'?)" or "".
 std::string did_you_mean_field(const std::string& path);

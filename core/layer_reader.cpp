@@ -17,15 +17,15 @@ void make_absolute(Node& node, const std::filesystem::path& base_dir) {
 LayerReader::LayerReader(std::filesystem::path base_dir, std::string file, std::vector<Problem>& problems)
     : base_dir_(std::move(base_dir)), file_(std::move(file)), problems_(problems) {}
 
-Layer LayerReader::read_unchecked(const Node& map) const {
-  Layer layer = read_field_map(map, problems_);
+Layer LayerReader::read_unchecked(const Node& map, const std::string& where) const {
+  Layer layer = read_field_map(map, where, problems_);
   for (Assignment& assignment : layer) assignment.file = file_;
   return layer;
 }
 
-Layer LayerReader::read(const Node& map) const {
+Layer LayerReader::read(const Node& map, const std::string& where) const {
   Layer layer;
-  for (Assignment& assignment : read_unchecked(map)) {
+  for (Assignment& assignment : read_unchecked(map, where)) {
     if (check(assignment)) layer.push_back(std::move(assignment));
   }
   return layer;

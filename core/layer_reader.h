@@ -14,10 +14,10 @@ class LayerReader {
   // Values of fields that name files are made absolute from `base_dir`. `file` is noted in each Assignment; empty = the main file.
   LayerReader(std::filesystem::path base_dir, std::string file, std::vector<Problem>& problems);
 
-  // Settings with one value each. Those that do not fit their field are reported and left out.
-  Layer read(const Node& map) const;
+  // Settings with one value each; `where` names the map in problems. Those that do not fit their field are reported and left out.
+  Layer read(const Node& map, const std::string& where) const;
   // Knobs that may hold a list of values, as under `matrix`: not checked.
-  Layer read_unchecked(const Node& map) const;
+  Layer read_unchecked(const Node& map, const std::string& where) const;
   // False, with a problem reported, when the value does not fit. Makes file names absolute.
   bool check(Assignment& assignment) const;
 

@@ -15,12 +15,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string read_text(const fs::path& file, const std::string& asked_by) {
+std::string read_text(const fs::path& file, const std::string& asked_by, int line) {
   std::ifstream stream(file, std::ios::binary);
   std::string text(std::istreambuf_iterator<char>(stream), {});
   if (!stream.is_open() || stream.bad() || fs::is_directory(file)) {
-    throw Error(ErrorKind::data,
-                asked_by + ": extends: cannot read " + file.string() + "; correct the path, which starts at this file's directory");
+    throw Error(ErrorKind::data, asked_by,
+                {{"extends", line, "cannot read " + file.string() + "; correct the path, which starts at this file's directory"}});
   }
   return text;
 }
@@ -50,7 +50,7 @@ class FileReader {
     if (!file.name.empty()) check_name(file.name, "name", reader.line_of("name"), problems_);
     if (file.name.empty() && !is_base) reader.report("name", "is missing; name the study, e.g. `name: moe-ablations`");
     read_base(reader, file);
-    if (const Node* defaults = reader.find("defaults")) append(file.defaults, layers_.read(*defaults));
+    if (const Node* defaults = reader.find("defaults")) append(file.defaults, layers_.read(*defaults, "defaults"));
     for (auto& [name, layer] : read_profiles(reader.find("profiles"), "profiles", layers_, {}, problems_)) {
       append(file.profiles[name], std::move(layer));
     }
@@ -81,7 +81,7 @@ class FileReader {
     std::vector<fs::path> chain = chain_;
     chain.push_back(identity);
     std::vector<Problem> problems;
-    const std::string text = read_text(path, source_name_);
+    const std::string text = read_text(path, source_name_, reader.line_of("extends"));
     MatrixFile base = FileReader(path.string(), path.parent_path(), std::move(chain), problems).read(text, true);
     // Problems carry one file name, and this file stands on that one: it is to be put right first.
     if (!problems.empty()) throw Error(ErrorKind::config, path.string(), std::move(problems));

@@ -26,7 +26,8 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   std::string best;
   std::size_t best_distance = std::string_view::npos;
   for (const std::string& candidate : known) {
-    const std::size_t distance = edit_distance(name, candidate);
+    const bool cut_short = name.size() >= 3 && candidate.starts_with(name);
+    const std::size_t distance = cut_short ? 1 : edit_distance(name, candidate);
     const std::size_t limit = std::max<std::size_t>(1, std::max(name.size(), candidate.size()) / 3);
     if (distance <= limit && distance < best_distance) {
       best = candidate;

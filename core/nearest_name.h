@@ -11,6 +11,7 @@ namespace moelab::core {
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 // The nearest of `known`, or "" when none is near enough to be a likely slip (a third of the longer name).
+// A beginning of three letters or more counts as one slip.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& known);
 
 // " (did you mean 'x'?)", or "" when nothing is near.

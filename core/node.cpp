@@ -3,6 +3,14 @@
 #include <utility>
 
 namespace moelab::core {
+namespace {
+
+// An unclosed quote swallows the rest of a file: enough of it to recognise the place.
+std::string shortened(const std::string& text) {
+  return text.size() <= 60 ? text : text.substr(0, 57) + "...";
+}
+
+}  // namespace
 
 const Node* Node::find(const std::string& key) const {
   for (const NodeEntry& entry : entries) {
@@ -25,7 +33,7 @@ std::string describe(const Node& node) {
     case Node::Kind::null:
       return "nothing";
     case Node::Kind::scalar:
-      return "'" + node.text + "'";
+      return node.quoted ? "the text \"" + shortened(node.text) + '"' : "'" + shortened(node.text) + "'";
     case Node::Kind::list:
       return "a list";
     case Node::Kind::map:

@@ -1,4 +1,4 @@
-// Owns numbers as text: the shortest spelling that reads back to the same value, independent of the locale.
+// Owns numbers as text that reads back to the same value, independent of the locale.
 #pragma once
 
 #include <cstdint>

@@ -21,11 +21,15 @@
 namespace moelab::core {
 namespace {
 
-constexpr const char* kOverride = "an override";  // Assignment::file of command-line settings
+constexpr const char* kOverride = "override";  // Assignment::file of command-line settings
 
-void sort_by_line(std::vector<Problem>& problems) {
+void sort_and_unify(std::vector<Problem>& problems) {
   const auto place = [](const Problem& p) { return std::tuple(p.line == 0, p.line); };
   std::stable_sort(problems.begin(), problems.end(), [&](const Problem& a, const Problem& b) { return place(a) < place(b); });
+  const auto same = [](const Problem& a, const Problem& b) {
+    return std::tie(a.line, a.path, a.message) == std::tie(b.line, b.path, b.message);
+  };
+  problems.erase(std::unique(problems.begin(), problems.end(), same), problems.end());
 }
 
 bool is_match(const std::string& glob, const std::string& name) {
@@ -46,11 +50,11 @@ class Planner {
     baselines_ = find_baselines(drafts_, problems_, plan_.warnings);
     report_conflicts();
     if (!problems_.empty()) {
-      sort_by_line(problems_);
+      sort_and_unify(problems_);
       throw Error(ErrorKind::config, request_.source_name, std::move(problems_));
     }
     fill_plan();
-    sort_by_line(plan_.warnings);
+    sort_and_unify(plan_.warnings);
     return std::move(plan_);
   }
 
@@ -68,7 +72,7 @@ class Planner {
       Node map;
       map.kind = Node::Kind::map;
       map.entries.push_back({text.substr(0, equals), 0, parse_yaml(text.substr(equals + 1), "override " + text, problems)});
-      const Layer read = reader.read(map);
+      const Layer read = reader.read(map, "");
       layer.insert(layer.end(), read.begin(), read.end());
     }
     if (!problems.empty()) throw Error(ErrorKind::usage, "override", std::move(problems));
@@ -145,7 +149,8 @@ class Planner {
       if (setting.file.empty()) {
         problem.line = setting.line;
       } else {
-        problem.message += " (set in " + setting.file + (setting.line > 0 ? ':' + std::to_string(setting.line) : "") + ")";
+        problem.message +=
+            setting.file == kOverride ? " (set by an override)" : " (set in " + setting.file + ':' + std::to_string(setting.line) + ')';
       }
       return problem;
     };

@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace moelab::core {
@@ -16,7 +17,8 @@ class Converter {
  public:
   Converter(std::string source_name, std::vector<Problem>& problems) : source_name_(std::move(source_name)), problems_(problems) {}
 
-  Node convert(const YAML::Node& yaml, int depth) {
+  // `path` leads to the value, for messages.
+  Node convert(const YAML::Node& yaml, const std::string& path, int depth) {
     const int line = line_of(yaml.Mark());
     if (depth > kMaxYamlDepth) refuse(line, "is nested more than " + std::to_string(kMaxYamlDepth) + " levels deep");
     if (++nodes_ > kMaxYamlNodes) {
@@ -25,25 +27,29 @@ class Converter {
     Node node;
     node.line = line;
     if (yaml.IsNull()) return node;
-    check_tag(yaml, line);
+    check_tag(yaml, path, line);
     if (yaml.IsScalar()) return Node::scalar(yaml.Scalar(), line, yaml.Tag() == "!" || yaml.Tag() == kStringTag);
     if (yaml.IsSequence()) {
       node.kind = Node::Kind::list;
-      for (const YAML::Node& item : yaml) node.items.push_back(convert(item, depth + 1));
+      for (const YAML::Node& item : yaml) {
+        node.items.push_back(convert(item, path + '[' + std::to_string(node.items.size()) + ']', depth + 1));
+      }
       return node;
     }
     node.kind = Node::Kind::map;
     std::vector<Node> merged;
     for (const auto& pair : yaml) {
       if (!pair.first.IsScalar()) {
-        problems_.push_back({"", line_of(pair.first.Mark()), "a key must be one word, not a list, a map or nothing"});
+        problems_.push_back({path, line_of(pair.first.Mark()), "a key must be one word, not a list, a map or nothing"});
         continue;
       }
-      NodeEntry entry{pair.first.Scalar(), line_of(pair.first.Mark()), convert(pair.second, depth + 1)};
+      const std::string& key = pair.first.Scalar();
+      const std::string below = path.empty() ? key : path + '.' + key;
+      NodeEntry entry{key, line_of(pair.first.Mark()), convert(pair.second, below, depth + 1)};
       if (entry.key == "<<") {
         merged.push_back(std::move(entry.value));
       } else if (const auto earlier = find_entry(node, entry.key); earlier != node.entries.end()) {
-        problems_.push_back({entry.key, entry.line, "is given twice, first in line " + std::to_string(earlier->line)});
+        problems_.push_back({below, entry.line, "is given twice, first in line " + std::to_string(earlier->line)});
       } else {
         node.entries.push_back(std::move(entry));
       }
@@ -53,7 +59,8 @@ class Converter {
   }
 
  private:
-  static constexpr const char* kStringTag = "tag:yaml.org,2002:str";
+  static std::string tag(const std::string& name) { return "tag:yaml.org,2002:" + name; }
+  inline static const std::string kStringTag = tag("str");
 
   [[noreturn]] void refuse(int line, const std::string& message) { throw Error(ErrorKind::config, source_name_, {{"", line, message}}); }
 
@@ -61,10 +68,11 @@ class Converter {
     return std::find_if(map.entries.begin(), map.entries.end(), [&](const NodeEntry& entry) { return entry.key == key; });
   }
 
-  void check_tag(const YAML::Node& yaml, int line) {
-    const std::string& tag = yaml.Tag();
-    if (tag.empty() || tag == "?" || tag == "!" || tag.starts_with("tag:yaml.org,2002:")) return;
-    problems_.push_back({"", line, "unknown tag " + tag + "; write the value without a tag"});
+  void check_tag(const YAML::Node& yaml, const std::string& path, int line) {
+    static const std::set<std::string> kKnown{"",           "?",         "!",         kStringTag, tag("int"),
+                                              tag("float"), tag("bool"), tag("null"), tag("map"), tag("seq")};
+    if (kKnown.contains(yaml.Tag())) return;
+    problems_.push_back({path, line, "unknown tag " + yaml.Tag() + "; write the value without a tag"});
   }
 
   // Keys of the map itself win over merged ones, earlier merged maps over later ones, as the merge-key type of YAML says.
@@ -99,7 +107,7 @@ Node parse_yaml(const std::string& text, const std::string& source_name, std::ve
       throw Error(ErrorKind::config, source_name,
                   {{"", line_of(documents[1].Mark()), "holds more than one YAML document; remove the '---'"}});
     }
-    return documents.empty() ? Node{} : Converter(source_name, problems).convert(documents.front(), 1);
+    return documents.empty() ? Node{} : Converter(source_name, problems).convert(documents.front(), "", 1);
   } catch (const YAML::Exception& error) {
     throw Error(ErrorKind::config, source_name,
                 {{"", line_of(error.mark), "is not valid YAML: " + error.msg + "; check indentation and quotes here"}});
