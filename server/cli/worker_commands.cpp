@@ -75,8 +75,10 @@ void add_generate(Verbs& verbs) {
   options.add_option("--top-p", "Draw from the likeliest tokens that make up this probability")->check(CLI::Range(0.0, 1.0));
   options.add_option("--seed", "Seed of the draw")->check(CLI::NonNegativeNumber);
   options.add_option("--threads", "CPU threads")->check(CLI::PositiveNumber);
-  options.add_flag("--greedy", std::string("Always take the likeliest token"));
-  options.add_flag("--json", std::string("As JSON"));
+  options.add_flag_function(
+      "--greedy", [](std::int64_t) {}, "Always take the likeliest token");
+  options.add_flag_function(
+      "--json", [](std::int64_t) {}, "As JSON");
 }
 
 void add_prepare(Verbs& verbs, CLI::App& group) {
