@@ -10,8 +10,9 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/sha256.h"
 #include "worker/data/durable_file.h"
-#include "worker/data/sha256.h"
+#include "worker/data/mapped_file.h"
 
 namespace moelab::worker {
 namespace {
@@ -64,8 +65,9 @@ std::optional<json> verified_info(const fs::path& directory) {
     damaged("no valid meta.json");
   }
   for (const auto& [name, hash] : meta["files"].items()) {
-    if (!fs::exists(directory / name)) damaged(name + " is missing");
-    if (sha256_of_file(directory / name) != hash) damaged(name + " does not match its hash");
+    const auto found = core::sha256_of_file(directory / name);
+    if (!found) damaged(name + " cannot be read");
+    if (*found != hash) damaged(name + " does not match its hash");
   }
   return meta["info"];
 }
@@ -74,7 +76,7 @@ void seal(const fs::path& directory, const json& info) {
   json files = json::object();
   for (const auto& file : fs::directory_iterator(directory)) {
     sync_path(file.path());
-    files[file.path().filename().string()] = sha256_of_file(file.path());
+    files[file.path().filename().string()] = core::sha256_hex(MappedFile(file.path()).text());
   }
   write_durably(directory / kMeta, json{{"format", kCacheFormat}, {"files", files}, {"info", info}}.dump(2) + "\n");
   sync_path(directory);

@@ -1,18 +1,15 @@
 #include "worker/data/corpus.h"
 
-#include <glob.h>
-
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
 #include "core/error.h"
+#include "core/sha256.h"
+#include "core/source_files.h"
 #include "worker/data/mapped_file.h"
-#include "worker/data/sha256.h"
 
 namespace moelab::worker {
 namespace {
@@ -24,13 +21,6 @@ using core::ErrorKind;
 bool is_jsonl(const fs::path& file) {
   return file.extension() == ".jsonl";
 }
-bool is_corpus_file(const fs::path& file) {
-  return file.extension() == ".txt" || is_jsonl(file);
-}
-bool is_pattern(const std::string& path) {
-  return path.find_first_of("*?[") != std::string::npos;
-}
-
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
 }
@@ -38,50 +28,6 @@ bool is_blank(std::string_view text) {
 std::string_view without_bom(std::string_view text) {
   constexpr std::string_view kBom = "\xef\xbb\xbf";
   return text.substr(0, kBom.size()) == kBom ? text.substr(kBom.size()) : text;
-}
-
-std::vector<fs::path> files_under(const fs::path& directory, const std::string& key) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  auto it = fs::recursive_directory_iterator(directory, fs::directory_options::follow_directory_symlink, error);
-  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    if (it->is_regular_file(error) && is_corpus_file(it->path())) found.push_back(it->path());
-  }
-  if (error) throw Error(ErrorKind::data, key + ": " + directory.string() + " cannot be read: " + error.message());
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-std::vector<fs::path> files_matching(const std::string& pattern) {
-  std::vector<fs::path> found;
-  glob_t matches{};
-  if (::glob(pattern.c_str(), GLOB_TILDE, nullptr, &matches) == 0) {
-    for (std::size_t i = 0; i < matches.gl_pathc; ++i) found.emplace_back(matches.gl_pathv[i]);
-  }
-  ::globfree(&matches);
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-std::vector<fs::path> files_of(const std::string& path, const std::string& key) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) return files_under(path, key);
-  if (fs::exists(path, error)) {
-    if (!is_corpus_file(path)) {
-      throw Error(ErrorKind::data, key + ": " + path + " is neither .txt nor .jsonl; rename it, or use data.tokens for token files");
-    }
-    return {path};
-  }
-  if (!is_pattern(path)) throw Error(ErrorKind::data, key + ": no such file or directory: " + path);
-  std::vector<fs::path> found;
-  for (const fs::path& match : files_matching(path)) {
-    if (fs::is_directory(match, error)) {
-      for (fs::path& file : files_under(match, key)) found.push_back(std::move(file));
-    } else if (is_corpus_file(match)) {
-      found.push_back(match);
-    }
-  }
-  return found;
 }
 
 std::string field_names(const nlohmann::json& object) {
@@ -109,32 +55,31 @@ std::string text_of_line(const std::string& line, const std::string& field, cons
 
 Corpus::Corpus(const std::vector<std::string>& paths, std::string text_field, std::string key)
     : text_field_(std::move(text_field)), key_(std::move(key)) {
-  std::set<fs::path> seen;
-  for (const std::string& path : paths) {
-    const std::vector<fs::path> found = files_of(path, key_);
-    if (found.empty()) throw Error(ErrorKind::data, key_ + ": no .txt or .jsonl file matches " + path);
-    for (const fs::path& file : found) {
-      std::error_code error;
-      const fs::path canonical = fs::canonical(file, error);
-      if (error) throw Error(ErrorKind::data, key_ + ": " + file.string() + ": " + error.message());
-      if (!seen.insert(canonical).second) continue;
-      files_.push_back(file);
-      bytes_ += static_cast<std::int64_t>(fs::file_size(file, error));
+  core::SourceFiles found = core::find_source_files(core::SourceKind::corpus, paths);
+  if (!found.missing.empty()) throw Error(ErrorKind::data, key_ + ": " + found.missing.front());
+  if (found.files.empty()) throw Error(ErrorKind::data, key_ + ": no files; name a .txt or .jsonl file, a directory or a glob");
+  files_ = std::move(found.files);
+  for (const fs::path& file : files_) {
+    if (file.extension() != ".txt" && !is_jsonl(file)) {
+      throw Error(ErrorKind::data,
+                  key_ + ": " + file.string() + " is neither .txt nor .jsonl; rename it, or use data.tokens for token files");
     }
+    std::error_code error;
+    bytes_ += static_cast<std::int64_t>(fs::file_size(file, error));
+    if (error) throw Error(ErrorKind::data, key_ + ": " + file.string() + ": " + error.message());
   }
-  if (files_.empty()) throw Error(ErrorKind::data, key_ + ": no files; name a .txt or .jsonl file, a directory or a glob");
 }
 
 std::string Corpus::content_hash() const {
-  Sha256 hash;
+  nlohmann::json content = nlohmann::json::array();
   bool any_jsonl = false;
   for (const fs::path& file : files_) {
     const MappedFile map(file);
     any_jsonl = any_jsonl || is_jsonl(file);
-    hash.field(is_jsonl(file) ? "jsonl" : "txt").field({reinterpret_cast<const char*>(map.data()), map.bytes()});
+    content.push_back({is_jsonl(file) ? "jsonl" : "txt", core::sha256_hex(map.text())});
   }
-  if (any_jsonl) hash.field(text_field_);
-  return hash.hex();
+  if (any_jsonl) content.push_back(text_field_);
+  return core::sha256_hex(content.dump());
 }
 
 void Corpus::for_each_document(const std::function<void(std::string_view, std::int64_t)>& visit) const {
@@ -143,7 +88,7 @@ void Corpus::for_each_document(const std::function<void(std::string_view, std::i
     if (!is_jsonl(file)) {
       const MappedFile map(file);
       bytes_read += static_cast<std::int64_t>(map.bytes());
-      const std::string_view text = without_bom({reinterpret_cast<const char*>(map.data()), map.bytes()});
+      const std::string_view text = without_bom(map.text());
       if (!is_blank(text)) visit(text, bytes_read);
       continue;
     }

@@ -15,6 +15,7 @@ class Corpus {
  public:
   // paths: files, directories (searched recursively for .txt and .jsonl) or globs; the order given is kept, a directory
   // or glob is sorted by name, a file named twice counts once. key: "data.path" or "data.val_path", for messages.
+  // The same files as core/source_files.h finds for the run key.
   // Throws Error(data): nothing matched, a path is missing or unreadable, a file has another extension.
   Corpus(const std::vector<std::string>& paths, std::string text_field, std::string key);
 

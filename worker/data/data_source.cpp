@@ -5,11 +5,11 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/sha256.h"
 #include "worker/data/content_cache.h"
 #include "worker/data/corpus.h"
 #include "worker/data/durable_file.h"
 #include "worker/data/packer.h"
-#include "worker/data/sha256.h"
 #include "worker/data/token_file.h"
 
 namespace moelab::worker {
@@ -32,14 +32,9 @@ Tokenizer obtain_tokenizer(const core::RunConfig& config, const Corpus& corpus, 
                            const DataWatcher& watcher) {
   if (!config.data.tokenizer.empty()) return Tokenizer::load(config.data.tokenizer);
   const core::ModelConfig& model = config.model;
-  const std::string key = Sha256()
-                              .field(kTokenizerRecipe)
-                              .field(corpus_hash)
-                              .field(std::to_string(model.vocab_size))
-                              .field(id_text(model.bos_token_id))
-                              .field(id_text(model.eos_token_id))
-                              .field(id_text(model.pad_token_id))
-                              .hex();
+  const std::string key = core::sha256_hex(json{kTokenizerRecipe, corpus_hash, model.vocab_size, id_text(model.bos_token_id),
+                                                id_text(model.eos_token_id), id_text(model.pad_token_id)}
+                                               .dump());
   const CacheEntry entry = cache.get("tokenizers", key, watcher, [&](const fs::path& directory) {
     write_durably(directory / "tokenizer.model", Tokenizer::train(corpus, model, watcher.progress));
     return json{{"vocab_size", model.vocab_size}};
@@ -105,15 +100,13 @@ TrainingData from_text(const core::RunConfig& config, const fs::path& cache_dir,
   const Tokenizer tokenizer = obtain_tokenizer(config, corpus, corpus_hash, cache, watcher);
   tokenizer.check(config);
 
-  Sha256 key;
-  key.field(kTokensRecipe).field(corpus_hash).field(Sha256().update(tokenizer.model()).hex());
-  key.field(data.bos ? "bos" : "").field(data.eos ? "eos" : "");
+  json key{kTokensRecipe, corpus_hash, core::sha256_hex(tokenizer.model()), data.bos, data.eos};
   if (val) {
-    key.field("val_path").field(val->content_hash());
+    key.push_back(val->content_hash());
   } else {
-    key.field("held out").field(json(data.val_fraction).dump()).field(std::to_string(data.seed));
+    key.insert(key.end(), {json(data.val_fraction), json(data.seed)});
   }
-  const CacheEntry entry = cache.get("tokens", key.hex(), watcher, [&](const fs::path& directory) {
+  const CacheEntry entry = cache.get("tokens", core::sha256_hex(key.dump()), watcher, [&](const fs::path& directory) {
     return tokenize(config, {corpus, val.get()}, tokenizer, threads, watcher.progress, directory);
   });
 

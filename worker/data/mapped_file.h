@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <string_view>
 
 namespace moelab::worker {
 
@@ -16,6 +17,7 @@ class MappedFile {
 
   const std::byte* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_), bytes_}; }
 
  private:
   const std::byte* data_ = nullptr;

@@ -31,7 +31,7 @@ std::optional<TokenType> type_named(const std::string& name) {
 
 // NumPy's format: 6 magic bytes, 2 version bytes, header length (2 bytes in version 1, else 4), a Python dict literal.
 TokenArray read_npy(const fs::path& file, std::shared_ptr<const MappedFile> map, const std::string& key) {
-  const std::string_view all(reinterpret_cast<const char*>(map->data()), map->bytes());
+  const std::string_view all = map->text();
   if (all.size() < 12 || all.substr(0, 6) != "\x93NUMPY") refuse(key, file, "not a NumPy .npy file");
   const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(all[i])); };
   const bool first_version = byte(6) == 1;

@@ -128,7 +128,7 @@ struct Tokenizer::Impl {
 
 Tokenizer Tokenizer::load(const std::filesystem::path& file) {
   const MappedFile map(file);
-  return from_model({reinterpret_cast<const char*>(map.data()), map.bytes()}, file.string());
+  return from_model(std::string(map.text()), file.string());
 }
 
 Tokenizer Tokenizer::from_model(std::string model, const std::string& origin) {

@@ -14,8 +14,9 @@
 #include "core/config_json.h"
 #include "core/error.h"
 #include "core/json_number.h"
+#include "core/sha256.h"
 #include "worker/data/durable_file.h"
-#include "worker/data/sha256.h"
+#include "worker/data/mapped_file.h"
 
 namespace moelab::worker {
 namespace {
@@ -97,8 +98,9 @@ json read_json(const fs::path& file) {
 
 void check_hashes(const fs::path& directory) {
   for (const auto& [name, hash] : read_json(directory / kDone).at("files").items()) {
-    if (!fs::exists(directory / name)) throw Error(ErrorKind::storage, name + " is missing");
-    if (sha256_of_file(directory / name) != hash) throw Error(ErrorKind::storage, name + " does not match its hash");
+    const auto found = core::sha256_of_file(directory / name);
+    if (!found) throw Error(ErrorKind::storage, name + " is missing or cannot be read");
+    if (*found != hash) throw Error(ErrorKind::storage, name + " does not match its hash");
   }
 }
 
@@ -190,7 +192,8 @@ CheckpointStore::Saved CheckpointStore::save(const core::RunConfig& config, cons
     write_safetensors(temporary / "state.safetensors", state.tensors);
     write_durably(temporary / "state.json", state_to_json(state).dump(2) + "\n");
     json files = json::object();
-    for (const auto& file : fs::directory_iterator(temporary)) files[file.path().filename().string()] = sha256_of_file(file.path());
+    for (const auto& file : fs::directory_iterator(temporary))
+      files[file.path().filename().string()] = core::sha256_hex(MappedFile(file.path()).text());
     write_durably(temporary / kDone, json{{"files", files}}.dump(2) + "\n");
     sync_path(temporary);
     put_in_place(temporary, final);
