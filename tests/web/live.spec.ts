@@ -18,7 +18,9 @@ test.describe('live', () => {
     await tick(page, 600);
     await expect(row.locator('[data-state]')).toHaveAttribute('data-state', 'completed');
     await expect(page.locator('h1 + [data-state]')).toHaveAttribute('data-state', 'completed');
-    await expect(row.locator('td[data-column="delta"]')).toHaveText('−0.0010');
+    const { rows } = (await (await page.request.get('/api/v1/experiments/2/results')).json()) as { rows: { run_id: number; delta: number }[] };
+    const delta = rows.find((result) => result.run_id === 5)?.delta ?? NaN;
+    await expect(row.locator('td[data-column="delta"]')).toHaveText(`${delta < 0 ? '−' : '+'}${Math.abs(delta).toFixed(4)}`);
   });
 
   test('a run that belongs to two experiments keeps its name in each', async ({ page }) => {
@@ -63,7 +65,7 @@ test('the filter takes words, states and knobs', async ({ page }) => {
 test('ticked runs are drawn, and the choice is in the address', async ({ page }) => {
   await page.goto('/experiments/2');
   await expect(page.getByTestId('heat-map')).toHaveCount(3);
-  await page.getByLabel('Draw a1_lb_penalty').uncheck();
+  await page.getByLabel('Draw a1_lb_penalty').click();
   await expect(page.getByTestId('heat-map')).toHaveCount(2);
   await expect(page).toHaveURL(/runs=3(,|%2C)5/);
   await page.reload();
@@ -72,7 +74,7 @@ test('ticked runs are drawn, and the choice is in the address', async ({ page })
 
 test('playing moves all heat maps together to the end', async ({ page }) => {
   await page.goto('/experiments/2');
-  const maps = page.getByTestId('heat-map').getByRole('img');
+  const maps = page.getByTestId('heat-map').getByRole('img', { name: /Expert load of/ });
   await expect(maps).toHaveCount(3);
   await page.getByRole('slider', { name: 'Step' }).press('Home');
   for (const map of await maps.all()) await expect(map).toHaveAttribute('aria-label', /at step 10,/);
@@ -91,19 +93,19 @@ test('a diverged run says so instead of showing a gap', async ({ page }) => {
 test('knobs that differ from the baseline stand out', async ({ page }) => {
   await page.goto('/runs/16?tab=config');
   await expect(page.locator('.config-row.differs')).toContainText(['lb_gamma', 'capacity_factor']);
-  await page.getByText('Only differences').click();
+  await page.getByRole('switch', { name: 'Only differences' }).click();
   await expect(page.locator('.config-row')).toHaveCount(await page.locator('.config-row.differs').count());
 });
 
 test('cancel asks first, then the state follows; retry queues it again', async ({ page }) => {
   await page.goto('/runs/7');
-  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
   await page.getByRole('button', { name: 'Keep it' }).click();
   await expect(page.locator('h1 + [data-state]')).toHaveAttribute('data-state', 'running');
-  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
   await page.getByRole('button', { name: 'Cancel the run' }).click();
   await expect(page.locator('h1 + [data-state]')).toHaveAttribute('data-state', 'cancelled');
-  await page.getByRole('button', { name: 'Retry' }).click();
+  await page.getByRole('button', { name: 'Retry', exact: true }).click();
   await page.getByRole('button', { name: 'Retry the run' }).click();
   await expect(page.locator('h1 + [data-state]')).toHaveAttribute('data-state', 'queued');
 });

@@ -309,6 +309,7 @@ export function refreshMetrics(world: World, id: number): void {
   run.metrics = {};
   if (run.step === 0) return;
   for (const [name, formula] of metricFormulas(id, plan)) {
+    if (name.includes('/layer_')) continue; // the daemon leaves families out of the summary too
     for (let step = run.step; step > Math.max(0, run.step - EVAL_EVERY - 1); --step) {
       const value = formula(step);
       if (value === null) continue;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { joinLoad } from '../../../web/src/api/queries';
-import type { ExpertLoad } from '../../../web/src/api/types';
+import { chunkNames, joinLoad, pickBaseline } from '../../../web/src/api/queries';
+import type { ExpertLoad, Run } from '../../../web/src/api/types';
 import { compareNumbers, toNumber } from '../../../web/src/lib/numbers';
 import { smooth, type Point } from '../../../web/src/lib/smoothing';
 import { frameAt, thinIndices } from '../../../web/src/lib/thinning';
@@ -58,6 +58,28 @@ describe('joinLoad', () => {
     const joined = joinLoad(load(10, 20, 30), load(40, 50), 3);
     expect(steps(joined)).toEqual([10, 30, 50]);
     expect(joined.derived.maxvio).toEqual([[10], [30], [50]]);
+  });
+});
+
+describe('chunkNames', () => {
+  it('keeps every name, in order, and every request within its limit', () => {
+    const names = Array.from({ length: 300 }, (_, i) => `train/moe/load/e${String(i).padStart(3, '0')}`);
+    const chunks = chunkNames(names, 100);
+    expect(chunks.every((chunk) => chunk.length <= 100)).toBe(true);
+    expect(chunks.join(',').split(',')).toEqual(names);
+    expect(chunkNames([])).toEqual([]);
+  });
+});
+
+describe('pickBaseline', () => {
+  const run = (id: number, name: string, seed: number, experiment_id: number, matrix = 'm') =>
+    ({ id, name, seed, experiment_id, matrix, baseline: 'a0', aliases: [{ experiment_id, experiment: 'e', name }] }) as unknown as Run;
+  it('takes the same experiment before another, the same seed before another', () => {
+    const own = run(9, 'a1,seed=1', 1, 2);
+    const candidates = [own, run(1, 'a0,seed=0', 0, 2), run(2, 'a0,seed=1', 1, 2), run(3, 'a0', 1, 3), run(4, 'a00', 1, 2), run(5, 'a0', 1, 2, 'other')];
+    expect(pickBaseline(own, candidates)?.id).toBe(2);
+    expect(pickBaseline(own, [candidates[3] as Run])?.id).toBe(3);
+    expect(pickBaseline(own, candidates.slice(4))).toBeNull();
   });
 });
 

@@ -69,6 +69,31 @@ export const membersQuery = (experiment: number) =>
     },
   });
 
+/** With several seeds the runs of one variant are called NAME,seed=1 and so on. */
+function isCalled(name: string, variant: string): boolean {
+  return name === variant || name.startsWith(`${variant},`);
+}
+
+/** The run that `run` is measured against, of the same seed if there is one: in its own experiment, or in another of its matrix. */
+export function pickBaseline(run: Run, candidates: readonly Run[]): Run | null {
+  const named = candidates.filter(
+    (other) =>
+      other.id !== run.id && other.matrix === run.matrix && [other.name, ...other.aliases.map((a) => a.name)].some((name) => isCalled(name, run.baseline ?? '')),
+  );
+  const near = (other: Run) => 2 * Number(other.aliases.some((a) => a.experiment_id === run.experiment_id)) + Number(other.seed === run.seed);
+  return [...named].sort((a, b) => near(b) - near(a))[0] ?? null;
+}
+
+export const baselineQuery = (run: Run) =>
+  queryOptions({
+    queryKey: ['baseline', run.id, run.baseline],
+    queryFn: async ({ signal }) => {
+      const page = await get<RunList>('/runs', { search: run.baseline ?? '', limit: 200 }, signal);
+      return pickBaseline(run, page.runs);
+    },
+    staleTime: 60_000,
+  });
+
 export interface RunFilter {
   state: string;
   search: string;
@@ -87,12 +112,42 @@ export const runsQuery = (filter: RunFilter) =>
 export const runQuery = (id: number) =>
   queryOptions({ queryKey: keys.run(id), queryFn: ({ signal }) => get<RunDetail>(`/runs/${id}`, {}, signal) });
 
+/** The contract takes 2,000 characters of names in one request; the experts of a large layer need more. */
+const MAX_NAMES_LENGTH = 1800;
+
+export function chunkNames(names: readonly string[], limit = MAX_NAMES_LENGTH): string[] {
+  const chunks: string[] = [];
+  for (const name of names) {
+    const last = chunks.at(-1);
+    if (last !== undefined && last.length + 1 + name.length <= limit) chunks[chunks.length - 1] = `${last},${name}`;
+    else chunks.push(name);
+  }
+  return chunks;
+}
+
 export const metricsQuery = (id: number, names: readonly string[]) =>
   queryOptions({
     queryKey: [...keys.metrics(id), ...names] as const,
-    queryFn: ({ signal }) => get<SeriesList>(`/runs/${id}/metrics`, { keys: names.join(','), max_points: 600 }, signal),
+    queryFn: async ({ signal }): Promise<SeriesList> => {
+      const parts = await Promise.all(
+        chunkNames(names).map((part) => get<SeriesList>(`/runs/${id}/metrics`, { keys: part, max_points: 600 }, signal)),
+      );
+      return { series: parts.flatMap((part) => part.series) };
+    },
     enabled: names.length > 0,
     placeholderData: keepPreviousData,
+  });
+
+/** Names of every series of a run, those by layer and by expert too, which the run itself does not list. */
+export const metricNamesQuery = (run: Run) =>
+  queryOptions({
+    queryKey: ['metric-names', run.id, run.step > 0],
+    queryFn: async ({ signal }) => {
+      const { series } = await get<SeriesList>(`/runs/${run.id}/metrics`, { max_points: 2 }, signal);
+      return series.map(({ key }) => key);
+    },
+    staleTime: 120_000,
+    enabled: run.step > 0,
   });
 
 const MAX_FRAMES = 200;

@@ -15,11 +15,11 @@ const KEYS: Record<Show, string[]> = { both: ['train/loss', 'eval/loss'], train:
 const HEIGHT = 380;
 
 function linesOf(series: RunSeries[], smoothing: number, many: boolean, evalColor: string): Line[] {
-  return series.flatMap(({ owner, key, points }): Line[] => {
+  return series.flatMap(({ runId, label, color, dashed, key, points }): Line[] => {
     const isEval = key === 'eval/loss';
-    const id = `${owner.run.id}:${key}`;
-    const name = many ? `${owner.label} · ${isEval ? 'eval' : 'train'}` : isEval ? 'Evaluation' : 'Training';
-    const line: Line = { id, name, color: isEval && !many ? evalColor : owner.color, points, dashed: owner.dashed, marked: isEval };
+    const id = `${runId}:${key}`;
+    const name = many ? `${label} · ${isEval ? 'eval' : 'train'}` : isEval ? 'Evaluation' : 'Training';
+    const line: Line = { id, name, color: isEval && !many ? evalColor : color, points, dashed, marked: isEval };
     if (isEval || smoothing === 0) return [line];
     return [
       { ...line, id: `${id}:raw`, ghost: true },
@@ -36,9 +36,9 @@ function withoutStart(lines: Line[]): Line[] {
 
 /** Where a run left the numbers, in words: a broken line alone is easily taken for a gap. */
 function divergence(series: RunSeries[]): string[] {
-  return series.flatMap(({ owner, key, points }) => {
+  return series.flatMap(({ label, key, points }) => {
     const first = points.find(([, value]) => !Number.isFinite(value));
-    return first ? [`${owner.label}: ${key} is ${Number.isNaN(first[1]) ? 'NaN' : 'infinite'} from step ${first[0].toLocaleString('en-US')}`] : [];
+    return first ? [`${label}: ${key} is ${Number.isNaN(first[1]) ? 'NaN' : 'infinite'} from step ${first[0].toLocaleString('en-US')}`] : [];
   });
 }
 

@@ -2,10 +2,10 @@
 // catalogue appears here by itself.
 import { Accordion, Group, Skeleton, Slider, Tooltip } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
+import { useQueries, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 
-import { catalogQuery } from '../api/queries';
+import { catalogQuery, metricNamesQuery } from '../api/queries';
 import type { MetricInfo } from '../api/types';
 import { ErrorState } from '../components/ErrorState';
 import { familyTitle, groupsWith, isFamily, memberNumber } from '../lib/catalog';
@@ -21,8 +21,12 @@ const HEIGHT = 190;
 const ELSEWHERE = new Set(['train/loss', 'eval/loss']);
 const OPEN_AT_FIRST = ['balance', 'router', 'speed'];
 
-function keysOf(info: MetricInfo, { run }: ChartRun): string[] {
-  return Object.keys(run.metrics).filter((key) => memberNumber(info, key) !== null);
+/** Metric names by run id. */
+type Names = ReadonlyMap<number, string[]>;
+
+function useNames(runs: ChartRun[]): Names {
+  const listed = useQueries({ queries: runs.map(({ run }) => metricNamesQuery(run)) });
+  return new Map(runs.map(({ run }, i) => [run.id, [...new Set([...Object.keys(run.metrics), ...(listed[i]?.data ?? [])])]]));
 }
 
 const BETTER = {
@@ -31,20 +35,27 @@ const BETTER = {
   none: null,
 };
 
-function MetricChart({ info, runs, smoothing }: { info: MetricInfo; runs: ChartRun[]; smoothing: number }) {
+interface ChartOf {
+  info: MetricInfo;
+  runs: ChartRun[];
+  names: Names;
+  smoothing: number;
+}
+
+function MetricChart({ info, runs, names, smoothing }: ChartOf) {
   const palette = usePalette();
-  const { series, pending, error } = useSeries(runs, (owner) => keysOf(info, owner));
+  const { series, pending, error } = useSeries(runs, ({ run }) => (names.get(run.id) ?? []).filter((key) => memberNumber(info, key) !== null));
   const family = isFamily(info);
   const many = runs.length > 1;
   const option = useMemo(() => {
     const numbers = [...new Set(series.map(({ key }) => memberNumber(info, key) ?? -1))].sort((a, b) => a - b);
-    const lines = series.flatMap(({ owner, key, title, points }): Line[] => {
+    const lines = series.flatMap(({ runId, label, color, dashed, key, title, points }): Line[] => {
       const rank = numbers.indexOf(memberNumber(info, key) ?? -1);
       const line: Line = {
-        id: `${owner.run.id}:${key}`,
-        name: many ? (family ? `${owner.label} · ${title}` : owner.label) : title,
-        color: family && !many ? spread(palette, rank, numbers.length) : owner.color,
-        dashed: owner.dashed,
+        id: `${runId}:${key}`,
+        name: many ? (family ? `${label} · ${title}` : label) : title,
+        color: family && !many ? spread(palette, rank, numbers.length) : color,
+        dashed,
         points,
         marked: key.startsWith('eval/'),
       };
@@ -83,11 +94,11 @@ export function MetricGroups({ runs }: ChartProps) {
   const { data, error, isPending, refetch } = useQuery(catalogQuery);
   const [open, setOpen] = useState<string[]>(OPEN_AT_FIRST);
   const [smoothing, setSmoothing] = useState(0);
-  const names = [...new Set(runs.flatMap(({ run }) => Object.keys(run.metrics)))].filter((key) => !ELSEWHERE.has(key));
+  const names = useNames(runs);
   if (error && !data) return <ErrorState error={error} retry={() => void refetch()} />;
   if (isPending) return <Skeleton h={HEIGHT} radius="md" />;
   const metrics = data.metrics.filter((info) => !ELSEWHERE.has(info.name));
-  const groups = groupsWith(metrics, names);
+  const groups = groupsWith(metrics, [...new Set([...names.values()].flat())]);
   if (groups.length === 0) return <p className="soft">Nothing yet. Metrics appear with the first logged step.</p>;
   return (
     <>
@@ -111,7 +122,7 @@ export function MetricGroups({ runs }: ChartProps) {
             {open.includes(group.name) && (
               <div className="grid-charts">
                 {group.metrics.map((info) => (
-                  <MetricChart key={info.name} info={info} runs={runs} smoothing={smoothing} />
+                  <MetricChart key={info.name} info={info} runs={runs} names={names} smoothing={smoothing} />
                 ))}
               </div>
             )}

@@ -7,8 +7,12 @@ import { toNumber } from '../lib/numbers';
 import type { Point } from '../lib/smoothing';
 import type { ChartRun } from './types';
 
+/** Plain values only: equal results then keep their identity, and a run that merely moved a step redraws nothing. */
 export interface RunSeries {
-  owner: ChartRun;
+  runId: number;
+  label: string;
+  color: string;
+  dashed: boolean;
   key: string;
   title: string;
   unit: string;
@@ -30,15 +34,19 @@ export function useSeries(runs: ChartRun[], names: (run: ChartRun) => string[]):
   return useQueries({
     queries: runs.map((owner) => metricsQuery(owner.run.id, names(owner))),
     combine: (results) => ({
-      series: results.flatMap((result, index) =>
-        (result.data?.series ?? []).map((series) => ({
-          owner: runs[index] as ChartRun,
+      series: results.flatMap((result, index) => {
+        const { run, label, color, dashed } = runs[index] as ChartRun;
+        return (result.data?.series ?? []).map((series) => ({
+          runId: run.id,
+          label,
+          color,
+          dashed,
           key: series.key,
           title: series.title,
           unit: series.unit,
           points: pointsOf(series),
-        })),
-      ),
+        }));
+      }),
       pending: results.some((result) => result.isLoading),
       error: results.find((result) => result.error)?.error ?? null,
     }),

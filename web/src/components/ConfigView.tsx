@@ -5,24 +5,18 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { Link } from 'react-router';
 
-import { membersQuery, runQuery, schemaQuery } from '../api/queries';
-import type { Run, RunDetail } from '../api/types';
+import { baselineQuery, runQuery, schemaQuery } from '../api/queries';
+import type { RunDetail } from '../api/types';
 import { differing, flatten, sections } from '../lib/config';
 import { knobValue } from '../lib/format';
 import { EmptyState } from './EmptyState';
-
-/** The baseline with the same seed, or any seed of it when there is none. */
-function baselineOf(run: Run, members: Run[]): Run | undefined {
-  const candidates = members.filter((other) => other.is_baseline && other.id !== run.id);
-  return candidates.find((other) => other.seed === run.seed) ?? candidates[0];
-}
 
 export function ConfigView({ run }: { run: RunDetail }) {
   const [search, setSearch] = useState('');
   const [only, setOnly] = useState(false);
   const schema = useQuery(schemaQuery);
-  const members = useQuery({ ...membersQuery(run.experiment_id), enabled: run.baseline !== null && !run.is_baseline });
-  const reference = baselineOf(run, members.data ?? []);
+  const found = useQuery({ ...baselineQuery(run), enabled: Boolean(run.baseline) && !run.is_baseline });
+  const reference = found.data ?? undefined;
   const baseline = useQuery({ ...runQuery(reference?.id ?? 0), enabled: reference !== undefined });
 
   const flat = useMemo(() => flatten(run.config), [run.config]);

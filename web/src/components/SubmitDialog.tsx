@@ -70,7 +70,7 @@ function PlanTable({ plan }: { plan: Plan }) {
 function Problems({ error }: { error: Error }) {
   const details = error instanceof ApiError ? error.details : [];
   return (
-    <Alert color="red" variant="light" icon={<IconAlertTriangle size={18} />} title={error.message}>
+    <Alert className="problems" variant="outline" color="gray" icon={<IconAlertTriangle size={18} />} title={error.message}>
       {details.length > 0 && (
         <ul style={{ margin: 0, paddingLeft: 18 }}>
           {details.map((problem) => (
@@ -155,7 +155,7 @@ export function SubmitDialog({ opened, close }: { opened: boolean; close: () => 
           />
           <TextInput
             label="Base directory"
-            description="Relative paths in the file start here; an absolute path on the daemon's machine"
+            description="Where relative paths start, on the daemon's machine"
             placeholder="the daemon's home"
             value={baseDir}
             onChange={(event) => {

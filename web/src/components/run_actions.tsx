@@ -25,7 +25,7 @@ export function RunActions({ run }: { run: Run }) {
         (run.state === 'queued' ? 'It leaves the queue.' : 'Its worker writes a checkpoint and leaves; "Retry" goes on from there.') +
         (others > 0 ? ` It is listed in ${plural(others, 'other experiment')} too.` : ''),
       labels: { confirm: 'Cancel the run', cancel: 'Keep it' },
-      confirmProps: { color: 'red' },
+      confirmProps: { color: 'red.8' },
       onConfirm: () => cancel.mutate(run.id, { onError: (error) => tellFailure(`${run.name} was not cancelled`, error) }),
     });
 

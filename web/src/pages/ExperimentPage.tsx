@@ -72,7 +72,7 @@ function Header({ experiment, runs }: { experiment: ExperimentDetail; runs: Run[
       title: `Cancel what is left of ${experiment.name}?`,
       children: `${plural(open, 'run')} that ${open === 1 ? 'has' : 'have'} not ended will stop; running workers write a checkpoint first.`,
       labels: { confirm: `Cancel ${plural(open, 'run')}`, cancel: 'Keep them' },
-      confirmProps: { color: 'red' },
+      confirmProps: { color: 'red.8' },
       onConfirm: () => cancel.mutate(experiment.id, { onError: (error) => tellFailure('The experiment was not cancelled', error) }),
     });
   return (

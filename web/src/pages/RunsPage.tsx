@@ -51,7 +51,7 @@ const COLUMNS: Column<RunRow>[] = runColumns([
 });
 
 const HIDDEN = ['train_loss', 'dead', 'seed', 'parameters', 'device'];
-const HIDDEN_NARROW = [...HIDDEN, 'varied', 'runtime'];
+const HIDDEN_NARROW = [...HIDDEN, 'varied', 'runtime', 'speed', 'maxvio'];
 
 export function RunsPage() {
   useDocumentTitle('Runs · Moelab');
