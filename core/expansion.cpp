@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/field_io.h"
+#include "core/number_text.h"
 
 namespace moelab::core {
 namespace {
@@ -31,13 +32,16 @@ std::string safe(std::string text) {
   return text;
 }
 
-std::string value_label(const Assignment& assignment) {
-  nlohmann::json value = typed_value(assignment);
-  if (value.is_array() && value.size() == 1) value = nlohmann::json(value.front());
-  if (value.is_number_float() && value.get<double>() == 0) return "0";
-  if (!value.is_string()) return safe(value.dump());
+std::string value_label(const nlohmann::json& value, bool names_files) {
+  if (value.is_array()) {
+    std::string text;
+    for (const auto& item : value) text += (text.empty() ? "" : "+") + value_label(item, names_files);
+    return text.empty() ? "none" : text;
+  }
+  if (value.is_number()) return number_text(value.get<double>());
+  if (!value.is_string()) return value.dump();
   const auto text = value.get<std::string>();
-  return safe(is_source_field(assignment.path) ? std::filesystem::path(text).filename().string() : text);
+  return safe(names_files ? std::filesystem::path(text).filename().string() : text);
 }
 
 class Expander {
@@ -113,7 +117,8 @@ class Expander {
     for (const Assignment& assignment : choice.settings) {
       const std::string segment = last_segment(assignment.path);
       const bool ambiguous = uses_of_segment_.at(segment) > 1;
-      text += (text.empty() ? "" : ",") + (ambiguous ? assignment.path : segment) + '=' + value_label(assignment);
+      text += (text.empty() ? "" : ",") + (ambiguous ? assignment.path : segment) + '=' +
+              value_label(typed_value(assignment), is_source_field(assignment.path));
     }
     return text;
   }

@@ -25,7 +25,7 @@ std::string number_text(double value) {
   // Shortest would be 1e+05 for 100000: right, and not what people write.
   if (value == std::floor(value) && std::abs(value) <= kMaxInt) return std::to_string(static_cast<std::int64_t>(value));
   std::array<char, 32> buffer;
-  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general);
   return error == std::errc{} ? std::string(buffer.data(), end) : std::string();
 }
 

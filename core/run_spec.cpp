@@ -10,6 +10,7 @@ nlohmann::json to_json(const RunSpec& spec) {
           {"experiment", spec.experiment},
           {"name", spec.name},
           {"baseline", spec.baseline},
+          {"baseline_key", spec.baseline_key},
           {"key", spec.key},
           {"notes", spec.notes},
           {"tags", spec.tags},

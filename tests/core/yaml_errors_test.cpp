@@ -43,7 +43,8 @@ std::string message_for(const fs::path& file) {
     message = '[' + to_string(error.kind()) + "]\n" + error.what() + '\n';
   }
   const std::string directory = file.parent_path().string();
-  for (std::size_t at = message.find(directory); at != std::string::npos; at = message.find(directory)) message.replace(at, directory.size(), "DIR");
+  for (std::size_t at = message.find(directory); at != std::string::npos; at = message.find(directory))
+    message.replace(at, directory.size(), "DIR");
   return message;
 }
 
