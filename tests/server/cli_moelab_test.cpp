@@ -1,0 +1,252 @@
+// The real `moelab` executable, as a person types it: output, messages and exit codes. Commands that need a daemon talk to
+// the front of http_fixture.h; commands that train are tested in tests/e2e.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "tests/server/http_fixture.h"
+
+using namespace moelab;
+using namespace moelab::test;
+using nlohmann::json;
+
+namespace {
+
+struct Said {
+  int code = -1;
+  std::string out, err;
+};
+
+std::string quoted(const std::string& text) {
+  std::string safe = "'";
+  for (const char character : text) safe += character == '\'' ? std::string("'\\''") : std::string(1, character);
+  return safe + "'";
+}
+
+// A working directory with small.yaml and its corpus, and a home of its own.
+class CommandLine {
+ public:
+  CommandLine() {
+    write_text(dir_.path() / "small.yaml", kMatrix);
+    write_text(dir_.path() / "corpus.txt", "the cat sat on the mat\n");
+  }
+  void use(const std::string& url) { url_ = url; }
+  std::filesystem::path file(const std::string& name) const { return dir_.path() / name; }
+
+  Said run(const std::vector<std::string>& arguments) const {
+    const auto err_file = dir_.path() / "stderr.txt";
+    std::string command = "cd " + quoted(dir_.path().string()) +
+                          " && env -u MOELAB_TOKEN -u MOELAB_URL MOELAB_HOME=" + quoted((dir_.path() / "home").string()) +
+                          (url_.empty() ? "" : " MOELAB_URL=" + quoted(url_)) + " " + quoted(std::string(MOELAB_BIN_DIR) + "/moelab");
+    for (const std::string& argument : arguments) command += " " + quoted(argument);
+    command += " 2>" + quoted(err_file.string()) + " </dev/null";
+    FILE* const pipe = ::popen(command.c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    Said said;
+    char buffer[4096];
+    for (std::size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) said.out.append(buffer, got);
+    const int status = ::pclose(pipe);
+    said.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    said.err = read_text(err_file);
+    return said;
+  }
+
+ private:
+  TempDir dir_;
+  std::string url_;
+};
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("plan lists every run with its size, and needs no daemon") {
+  const CommandLine shell;
+  const Said said = shell.run({"plan", "small.yaml"});
+  CAPTURE(said.err);
+  REQUIRE(said.code == 0);
+  for (const char* part : {"none", "penalty", "bias", "balance", "moe.lb_coeff=0.01", "3 runs, 3 to train", "planned"})
+    CHECK_MESSAGE(has(said.out, part), part);
+  CHECK_FALSE(has(said.out, "\033"));  // no colours off a terminal
+
+  const json plan = json::parse(shell.run({"plan", "small.yaml", "--json", "--only", "pen*", "-s", "train.lr=0.25"}).out);
+  REQUIRE(plan.at("runs").size() == 1);
+  CHECK(plan.at("runs").at(0).at("config").at("train").at("lr") == 0.25);
+  CHECK(plan.at("runs").at(0).at("tokens") == 40 * 8 * 32);
+  const Said csv = shell.run({"plan", "small.yaml", "--csv"});
+  CHECK(std::count(csv.out.begin(), csv.out.end(), '\n') == 4);
+  CHECK_FALSE(std::filesystem::exists(shell.file("home/moelab.db")));  // a plan leaves no home behind
+}
+
+TEST_CASE("a wrong matrix: every problem with file, line and the nearest name; exit code 2") {
+  const CommandLine shell;
+  std::string source = kMatrix;
+  source.replace(source.find("moe.lb_gamma"), 12, "moe.lb_gama");
+  source.replace(source.find("hidden_size"), 11, "hiden_size");
+  write_text(shell.file("wrong.yaml"), source);
+  for (const char* verb : {"plan", "run"}) {
+    CAPTURE(verb);
+    const Said said = shell.run({verb, "wrong.yaml"});
+    CHECK(said.code == 2);
+    CHECK(has(said.err, "wrong.yaml:"));
+    CHECK(has(said.err, "lb_gamma"));
+    CHECK(has(said.err, "hidden_size"));
+  }
+}
+
+TEST_CASE("wrong command lines: the nearest name and exit code 2") {
+  const CommandLine shell;
+  const auto says = [&](const std::vector<std::string>& arguments, const std::string& part) {
+    const Said said = shell.run(arguments);
+    CAPTURE(said.err);
+    CHECK(said.code == 2);
+    CHECK(has(said.err, part));
+    CHECK(said.out.empty());
+  };
+  says({"shwo"}, "'show'");
+  says({"plan", "small.yaml", "--profil", "x"}, "--profile");
+  says({"plan"}, "FILE");
+  says({"plan", "small.yaml", "extra.yaml"}, "extra.yaml");
+  says({"plan", "missing.yaml"}, "missing.yaml");
+  says({"plan", "."}, "directory");
+  says({"plan", "small.yaml", "--profile", "nope"}, "nope");
+  says({"plan", "small.yaml", "--only", "nothing*"}, "nothing*");
+  says({"plan", "small.yaml", "--json", "--csv"}, "--");
+  says({"data", "prepar"}, "'prepare'");
+  says({"serve", "--port", "70000"}, "port");
+  says({"wait"}, "--all");
+  says({"cancel"}, "--experiment");
+  says({}, "plan");
+}
+
+TEST_CASE("help is short and has examples") {
+  const CommandLine shell;
+  for (const char* verb : {"serve", "plan", "submit", "run", "ls", "show", "results", "logs", "wait", "cancel", "retry", "gpus", "health",
+                           "generate", "schema"}) {
+    CAPTURE(verb);
+    const Said said = shell.run({verb, "--help"});
+    CHECK(said.code == 0);
+    CHECK(has(said.out, std::string("moelab ") + verb));
+    CHECK(has(said.out, "Examples:"));
+    CHECK(std::count(said.out.begin(), said.out.end(), '\n') < 40);
+  }
+  CHECK(shell.run({"--help"}).code == 0);
+  CHECK(has(shell.run({"--version"}).out, "."));
+}
+
+TEST_CASE("without a daemon: exit code 3 and how to start one") {
+  CommandLine shell;
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"ls"}, {"show", "x"}, {"submit", "small.yaml"}, {"wait", "--all"}, {"gpus"}}) {
+    const Said said = shell.run(command);
+    CHECK(said.code == 3);
+    CHECK(has(said.err, "moelab serve"));
+  }
+  shell.use("http://127.0.0.1:1");
+  CHECK(shell.run({"ls"}).code == 3);
+  shell.use("ftp://127.0.0.1");
+  CHECK(shell.run({"ls"}).code == 2);
+}
+
+TEST_CASE("schema lists knobs, one group or one knob") {
+  const CommandLine shell;
+  const json all = json::parse(shell.run({"schema", "--json"}).out);
+  CHECK(all.size() > 50);
+  const Said group = shell.run({"schema", "moe"});
+  CHECK(has(group.out, "moe.lb_gamma"));
+  CHECK_FALSE(has(group.out, "train.lr"));
+  const Said slip = shell.run({"schema", "trian"});
+  CHECK(slip.code == 4);
+  CHECK(has(slip.err, "'train'"));
+}
+
+TEST_CASE("runs are submitted, listed, shown, waited for, cancelled and retried") {
+  Served daemon;
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  const Said submitted = shell.run({"submit", "small.yaml"});
+  CAPTURE(submitted.err);
+  REQUIRE(submitted.code == 0);
+  CHECK(has(submitted.out, "3 runs queued, 0 known already"));
+  CHECK(json::parse(shell.run({"submit", "small.yaml", "--json"}).out).at("reused") == 3);
+
+  const json runs = json::parse(shell.run({"ls", "--json", "--sort", "id"}).out);
+  REQUIRE(runs.size() == 3);
+  const std::int64_t first = runs.at(0).at("id"), second = runs.at(1).at("id"), third = runs.at(2).at("id");
+  daemon.add_metrics(first, 40, {{"train/loss", 1.0 / 3}, {"eval/loss", 4.25}});
+  daemon.add_metrics(second, 40, {{"eval/loss", 4.0}});
+  daemon.finish(first, core::RunState::completed);
+  daemon.finish(second, core::RunState::completed);
+
+  CHECK(has(shell.run({"ls"}).out, "completed"));
+  CHECK(has(shell.run({"ls", "--experiments"}).out, "balance"));
+  CHECK(json::parse(shell.run({"ls", "--json", "--state", "queued"}).out).size() == 1);
+  CHECK(json::parse(shell.run({"ls", "--json", "--limit", "2"}).out).size() == 2);
+  CHECK(shell.run({"ls", "--csv"}).out.starts_with("id,run,"));
+
+  const json shown = json::parse(shell.run({"show", "none", "--json"}).out);
+  CHECK(shown.at("id") == first);
+  CHECK(shown.contains("config"));
+  CHECK(has(shell.run({"show", "balance/none", "--config"}).out, "train.max_steps: 40"));
+  const json series = json::parse(shell.run({"show", "none", "--series", "train/loss", "--json"}).out);
+  CHECK(series.at("series").at(0).at("points").at(0) == json({40, 1.0 / 3}));  // full precision
+  CHECK(has(shell.run({"show", "none", "--series", "train/loss", "--csv"}).out, "train/loss,40,0.3333333333333333\n"));
+  CHECK(shell.run({"show", "none", "--series", "nothing"}).code == 4);
+
+  const Said results = shell.run({"results", "balance"});
+  CHECK(has(results.out, "none *"));
+  CHECK(has(results.out, "-0.2500"));
+  CHECK(json::parse(shell.run({"results", "--json"}).out).at(0).at("rows").size() == 3);
+
+  CHECK(shell.run({"wait", "none", "penalty"}).code == 0);
+  CHECK(shell.run({"cancel", "bias"}).code == 0);
+  const Said waited = shell.run({"wait", "--all", "--progress"});
+  CHECK(waited.code == 1);  // one did not complete
+  CHECK(has(waited.out, "cancelled"));
+  CHECK(shell.run({"retry", "bias"}).code == 0);
+  CHECK(daemon.get("/api/v1/runs/" + std::to_string(third)).at("state") == "queued");
+  CHECK(shell.run({"retry", "none"}).code == 4);
+  CHECK(has(shell.run({"cancel", "--experiment", "balance"}).out, "1 runs cancelled"));
+
+  write_text(daemon.home.paths.log(first), "first\nsecond\n");
+  CHECK(shell.run({"logs", "none", "--tail", "1"}).out == "second\n");
+  CHECK(shell.run({"logs", "none", "-f"}).out == "first\nsecond\n");
+  CHECK(has(shell.run({"gpus"}).out, "cpu0"));
+  CHECK(json::parse(shell.run({"gpus", "--json"}).out).at("devices").size() == 2);
+  CHECK(shell.run({"health", "--url"}).out == daemon.server->url() + "\n");
+}
+
+TEST_CASE("unknown and ambiguous names: exit code 4, the nearest name or the candidates") {
+  Served daemon;
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  REQUIRE(shell.run({"submit", "small.yaml"}).code == 0);
+  const Said slip = shell.run({"show", "penalti"});
+  CHECK(slip.code == 4);
+  CHECK(has(slip.err, "'penalty'"));
+  CHECK(shell.run({"show", "99"}).code == 4);
+  CHECK(shell.run({"cancel", "99"}).code == 4);
+  CHECK(shell.run({"results", "balanc"}).code == 4);
+
+  REQUIRE(shell.run({"submit", "small.yaml", "-s", "train.lr=0.5"}).code == 0);  // the same names, other runs
+  const Said ambiguous = shell.run({"show", "penalty"});
+  if (ambiguous.code != 0) {
+    CHECK(ambiguous.code == 4);
+    CHECK(has(ambiguous.err, "several runs"));
+    CHECK(has(ambiguous.err, "balance/penalty"));
+  }
+}
+
+TEST_CASE("a token is taken from the environment, and its absence is exit code 3") {
+  const std::string token(64, 'b');
+  const Served daemon(token);
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  const Said refused = shell.run({"ls"});
+  CHECK(refused.code == 3);
+  CHECK(has(refused.err, "MOELAB_TOKEN"));
+}

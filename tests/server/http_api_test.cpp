@@ -1,0 +1,281 @@
+// Every endpoint over a real socket, answers checked against openapi.yaml.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "server/http/openapi_document.h"
+#include "server/http/route.h"
+#include "tests/server/http_fixture.h"
+#include "tests/server/http_schema_check.h"
+
+using namespace moelab;
+using namespace moelab::test;
+using nlohmann::json;
+
+namespace {
+
+// Replaces {id} by `id`.
+std::string concrete(std::string path, const std::string& id) {
+  const std::size_t place = path.find("{id}");
+  return place == std::string::npos ? path : path.replace(place, 4, id);
+}
+
+const json& operation(const std::string& path, const std::string& method) {
+  return server::http::openapi_document().at("paths").at(path).at(method);
+}
+
+void check_contract(const json& answer, const std::string& path, const std::string& method, const std::string& status) {
+  const json& schema = operation(path, method).at("responses").at(status).at("content").at("application/json").at("schema");
+  for (const std::string& problem : SchemaCheck(server::http::openapi_document()).problems(answer, schema)) {
+    FAIL_CHECK(method << " " << path << " " << problem);
+  }
+}
+
+void check_error(const json& answer, const std::string& code) {
+  const json schema = {{"$ref", "#/components/schemas/Error"}};
+  CHECK(SchemaCheck(server::http::openapi_document()).problems(answer, schema).empty());
+  CHECK(answer.at("error").at("code") == code);
+  CHECK_FALSE(answer.at("error").at("message").get<std::string>().empty());
+}
+
+// A matrix of three runs: the first completed with metrics and expert load, the others queued.
+struct Filled : Served {
+  Filled() {
+    submitted = submit();
+    run = submitted.at("runs").at(0).at("id");
+    experiment = submitted.at("experiments").at(0).at("id");
+    for (int step = 1; step <= 40; ++step) add_metrics(run, step, {{"train/loss", 6.0 - 0.05 * step}});
+    add_metrics(run, 40, {{"eval/loss", 4.25}, {"eval/perplexity", std::numeric_limits<double>::infinity()}});
+    add_load(run, 1, {8, 0, 0, 0, 2, 2, 2, 2});
+    add_load(run, 11, {4, 4, 0, 0, 2, 2, 2, 2});
+    finish(run, core::RunState::completed);
+    write_text(home.paths.log(run), "first line\nsecond line\n");
+  }
+  json submitted;
+  std::int64_t run = 0, experiment = 0;
+  std::string run_path(const std::string& tail = "") const { return "/api/v1/runs/" + std::to_string(run) + tail; }
+};
+
+}  // namespace
+
+TEST_CASE("every GET endpoint answers as the contract says") {
+  const Filled daemon;
+  for (const auto& route : server::http::routes()) {
+    const std::string path(route.path);
+    if (route.method != "GET" || path == "/api/v1/stream") continue;
+    const bool of_experiment = path.find("/experiments/") != std::string::npos;
+    check_contract(daemon.get(concrete(path, std::to_string(of_experiment ? daemon.experiment : daemon.run))), path, "get", "200");
+  }
+}
+
+TEST_CASE("POST endpoints answer as the contract says") {
+  const Filled daemon;
+  check_contract(daemon.submitted, "/api/v1/experiments", "post", "201");
+  check_contract(daemon.post("/api/v1/experiments", daemon.submission({{"dry_run", true}})), "/api/v1/experiments", "post", "200");
+  const std::string queued = daemon.submitted.at("runs").at(1).at("id").dump();
+  check_contract(daemon.post("/api/v1/runs/" + queued + "/cancel", json::object()), "/api/v1/runs/{id}/cancel", "post", "200");
+  check_contract(daemon.post("/api/v1/runs/" + queued + "/retry", json::object()), "/api/v1/runs/{id}/retry", "post", "200");
+  check_contract(daemon.post("/api/v1/runs/cancel", {{"ids", {std::stoll(queued)}}}), "/api/v1/runs/cancel", "post", "200");
+  check_contract(daemon.post("/api/v1/experiments/" + std::to_string(daemon.experiment) + "/cancel", json::object()),
+                 "/api/v1/experiments/{id}/cancel", "post", "200");
+}
+
+TEST_CASE("submitting again reuses what is known, and a dry run says so") {
+  const Served daemon;
+  const json plan = daemon.post("/api/v1/experiments", daemon.submission({{"dry_run", true}}));
+  CHECK(plan.at("runs").size() == 3);
+  CHECK(plan.at("runs").at(0).at("state") == "planned");
+  CHECK(daemon.get("/api/v1/runs").at("total") == 0);
+
+  const json first = daemon.submit();
+  CHECK(first.at("created") == 3);
+  CHECK(first.at("reused") == 0);
+  const json second = daemon.submit();
+  CHECK(second.at("created") == 0);
+  CHECK(second.at("reused") == 3);
+  CHECK(daemon.post("/api/v1/experiments", daemon.submission({{"dry_run", true}})).at("runs").at(0).at("state") == "queued");
+  CHECK(daemon.get("/api/v1/runs").at("total") == 3);
+}
+
+TEST_CASE("profile, globs and overrides of a submission are used") {
+  const Served daemon;
+  const json body = daemon.submission({{"profile", "short"}, {"only", {"pen*"}}, {"overrides", {"train.lr=0.5"}}});
+  const json made = daemon.post("/api/v1/experiments", body, 201);
+  REQUIRE(made.at("runs").size() == 1);
+  CHECK(made.at("runs").at(0).at("name") == "penalty");
+  const json run = daemon.get("/api/v1/runs/" + made.at("runs").at(0).at("id").dump());
+  CHECK(run.at("config").at("train").at("max_steps") == 5);
+  CHECK(run.at("config").at("train").at("lr") == 0.5);
+}
+
+TEST_CASE("a wrong matrix is refused with every problem, its key and its line") {
+  const Served daemon;
+  std::string source = kMatrix;
+  source.replace(source.find("moe.lb_gamma"), 12, "moe.lb_gama");
+  source.replace(source.find("hidden_size"), 11, "hiden_size");
+  const json answer = daemon.post("/api/v1/experiments", daemon.submission({{"source", source}}), 422);
+  check_error(answer, "config");
+  const json& details = answer.at("error").at("details");
+  CHECK(details.size() == 2);
+  for (const json& detail : details) {
+    CHECK(detail.at("line").get<int>() > 0);
+    CHECK(detail.at("message").get<std::string>().find("did you mean") != std::string::npos);
+  }
+  CHECK(daemon.get("/api/v1/experiments").at("total") == 0);
+}
+
+TEST_CASE("missing data is refused before anything is queued") {
+  const Served daemon;
+  std::string source = kMatrix;
+  source.replace(source.find("corpus.txt"), 10, "nowhere.txt");
+  check_error(daemon.post("/api/v1/experiments", daemon.submission({{"source", source}}), 422), "data");
+  CHECK(daemon.get("/api/v1/runs").at("total") == 0);
+}
+
+TEST_CASE("wrong request bodies") {
+  const Served daemon;
+  const std::string path = "/api/v1/experiments";
+  check_error(daemon.post(path, json::object(), 400), "usage");                        // no source
+  check_error(daemon.post(path, daemon.submission({{"profil", "x"}}), 400), "usage");  // unknown key
+  check_error(daemon.post(path, daemon.submission({{"only", "x"}}), 400), "usage");    // not a list
+  check_error(daemon.post(path, daemon.submission({{"base_dir", "relative"}}), 400), "usage");
+  check_error(daemon.post(path, json::array(), 400), "usage");
+  check_error(daemon.post("/api/v1/runs/cancel", {{"ids", json::array()}}, 400), "usage");
+  check_error(daemon.post("/api/v1/runs/cancel", {{"ids", {-1}}}, 400), "usage");
+  check_error(daemon.post("/api/v1/runs/cancel", {{"ids", {99}}}, 404), "not_found");
+
+  const auto form = daemon.client().Post(path, "source=x", "application/x-www-form-urlencoded");
+  REQUIRE(form);
+  CHECK(form->status == 400);
+  const auto huge = daemon.client().Post(path, std::string(server::http::kMaxBodyBytes + 1, ' '), "application/json");
+  if (huge) CHECK(huge->status == 413);  // or the connection was closed in the middle of the body
+  CHECK(daemon.get("/healthz").at("status") == "ok");
+}
+
+TEST_CASE("unknown things are 404, wrong methods 405") {
+  const Served daemon;
+  for (const char* path : {"/api/v1/runs/77", "/api/v1/runs/77/metrics", "/api/v1/runs/77/expert-load", "/api/v1/runs/77/logs",
+                           "/api/v1/runs/77/logs?follow=1", "/api/v1/runs/x", "/api/v1/runs/-1", "/api/v1/runs/99999999999999999999",
+                           "/api/v1/experiments/77", "/api/v1/experiments/77/results", "/api/v1/nothing", "/api/v2"}) {
+    CAPTURE(path);
+    check_error(daemon.get(path, 404), "not_found");
+  }
+  const auto wrong = daemon.client().Delete("/api/v1/runs");
+  REQUIRE(wrong);
+  CHECK(wrong->status == 405);
+  CHECK(wrong->get_header_value("Allow") == "GET, HEAD");
+  const auto head = daemon.client().Head("/api/v1/health");
+  REQUIRE(head);
+  CHECK(head->status == 200);
+}
+
+TEST_CASE("wrong query parameters are 400 and name the parameter") {
+  const Filled daemon;
+  for (const std::string& path :
+       {std::string("/api/v1/runs?limit=0"), std::string("/api/v1/runs?limit=1001"), std::string("/api/v1/runs?limit=many"),
+        std::string("/api/v1/runs?state=sleeping"), std::string("/api/v1/runs?sort=nonsense"), std::string("/api/v1/runs?cursor=nonsense"),
+        std::string("/api/v1/runs?stat=queued"), std::string("/api/v1/runs?limit=1&limit=2"), std::string("/api/v1/health?x=1"),
+        daemon.run_path("/metrics?max_points=-1"), daemon.run_path("/metrics?from_step=x"), daemon.run_path("/expert-load?format=bmp"),
+        daemon.run_path("/logs?tail=-1"), daemon.run_path("/logs?follow=2")}) {
+    CAPTURE(path);
+    check_error(daemon.get(path, 400), "usage");
+  }
+  const json slip = daemon.get("/api/v1/runs?stat=queued", 400);
+  CHECK(slip.at("error").at("message").get<std::string>().find("'state'") != std::string::npos);
+}
+
+TEST_CASE("runs are filtered, sorted and paged") {
+  const Filled daemon;
+  CHECK(daemon.get("/api/v1/runs?state=queued").at("total") == 2);
+  CHECK(daemon.get("/api/v1/runs?state=queued,COMPLETED").at("total") == 3);
+  CHECK(daemon.get("/api/v1/runs?search=pena").at("runs").at(0).at("name") == "penalty");
+  CHECK(daemon.get("/api/v1/runs?tag=demo").at("total") == 3);
+  CHECK(daemon.get("/api/v1/runs?tag=dem").at("total") == 0);
+  CHECK(daemon.get("/api/v1/runs?experiment=" + std::to_string(daemon.experiment)).at("total") == 3);
+  CHECK(daemon.get("/api/v1/runs?sort=metrics.eval%2Floss").at("runs").at(0).at("id") == daemon.run);
+
+  std::vector<std::int64_t> seen;
+  std::string cursor;
+  do {
+    const json page = daemon.get("/api/v1/runs?sort=id&limit=2" + cursor);
+    for (const json& run : page.at("runs")) seen.push_back(run.at("id"));
+    cursor = page.at("next_cursor").is_null() ? "" : "&cursor=" + page.at("next_cursor").get<std::string>();
+  } while (!cursor.empty());
+  CHECK(seen.size() == 3);
+  CHECK(std::is_sorted(seen.begin(), seen.end()));
+}
+
+TEST_CASE("verbs change the state, or say why they cannot") {
+  const Filled daemon;
+  const std::string queued = "/api/v1/runs/" + daemon.submitted.at("runs").at(1).at("id").dump();
+  CHECK(daemon.post(queued + "/cancel", json::object()).at("state") == "cancelled");
+  check_error(daemon.post(queued + "/cancel", json::object(), 409), "conflict");
+  CHECK(daemon.post(queued + "/retry", json::object()).at("state") == "queued");
+  check_error(daemon.post(daemon.run_path("/retry"), json::object(), 409), "conflict");
+  const json cancelled = daemon.post("/api/v1/experiments/" + std::to_string(daemon.experiment) + "/cancel", json::object());
+  CHECK(cancelled.at("cancelled") == 2);
+}
+
+TEST_CASE("metrics are thinned, typed and spelled out") {
+  const Filled daemon;
+  const json all = daemon.get(daemon.run_path("/metrics"));
+  CHECK(all.at("series").size() == 3);
+  const json loss = daemon.get(daemon.run_path("/metrics?keys=train%2Floss&max_points=8")).at("series").at(0);
+  CHECK(loss.at("total_points") == 40);
+  CHECK(loss.at("points").size() <= 8);
+  CHECK(loss.at("points").front().at(0) == 1);
+  CHECK(loss.at("points").back() == json({40, 4.0}));
+  CHECK(loss.at("unit") == "nats");
+  CHECK(loss.at("direction") == "down");
+  const json late = daemon.get(daemon.run_path("/metrics?keys=train%2Floss&from_step=31&max_points=0")).at("series").at(0);
+  CHECK(late.at("points").size() == 10);
+  const json perplexity = daemon.get(daemon.run_path("/metrics?keys=eval%2Fperplexity")).at("series").at(0);
+  CHECK(perplexity.at("points").at(0) == json({40, "Infinity"}));
+}
+
+TEST_CASE("expert load as JSON and as pictures") {
+  const Filled daemon;
+  const json load = daemon.get(daemon.run_path("/expert-load"));
+  CHECK(load.at("layers") == json({0, 1}));
+  CHECK(load.at("frames").size() == 2);
+  CHECK(load.at("frames").at(0).at("load") == json({1.0, 0.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25}));
+  CHECK(load.at("derived").at("maxvio").at(0) == json({3.0, 0.0}));
+  CHECK(daemon.get(daemon.run_path("/expert-load?from_step=2")).at("frames").size() == 1);
+  CHECK(daemon.get(daemon.run_path("/expert-load?step=1")).at("frames").at(0).at("step") == 1);
+  CHECK(daemon.get(daemon.run_path("/expert-load?layer=1")).at("layers") == json({1}));
+  CHECK(daemon.get(daemon.run_path("/expert-load?layer=1&step=1")).at("frames").at(0).at("load") == json({0.25, 0.25, 0.25, 0.25}));
+  check_error(daemon.get(daemon.run_path("/expert-load?layer=9&step=1"), 404), "not_found");
+  check_error(daemon.get(daemon.run_path("/expert-load?step=5"), 404), "not_found");
+
+  const auto png = daemon.client().Get(daemon.run_path("/expert-load?format=png&step=1"));
+  REQUIRE(png);
+  CHECK(png->get_header_value("Content-Type") == "image/png");
+  CHECK(png->body.starts_with("\x89PNG\r\n\x1a\n"));
+  const auto gif = daemon.client().Get(daemon.run_path("/expert-load?format=gif"));
+  REQUIRE(gif);
+  CHECK(gif->get_header_value("Content-Type") == "image/gif");
+  CHECK(gif->body.starts_with("GIF89a"));
+  const std::string dense = "/api/v1/runs/" + daemon.submitted.at("runs").at(2).at("id").dump() + "/expert-load";
+  CHECK(daemon.get(dense).at("frames").empty());
+  check_error(daemon.get(dense + "?format=png", 404), "not_found");
+  check_error(daemon.get(dense + "?format=gif", 404), "not_found");
+}
+
+TEST_CASE("results carry deltas against the baseline") {
+  Filled daemon;
+  const std::int64_t other = daemon.submitted.at("runs").at(1).at("id");
+  daemon.add_metrics(other, 40, {{"eval/loss", 4.0}});
+  daemon.finish(other, core::RunState::completed);
+  const json table = daemon.get("/api/v1/experiments/" + std::to_string(daemon.experiment) + "/results");
+  CHECK(table.at("baseline") == "none");
+  CHECK(table.at("rows").at(1).at("delta") == -0.25);
+  CHECK(table.at("rows").at(1).at("varied").contains("moe.lb_coeff"));
+  CHECK(table.at("rows").at(2).at("delta").is_null());
+}
+
+TEST_CASE("log lines, the last ones first to be kept") {
+  const Filled daemon;
+  CHECK(daemon.get(daemon.run_path("/logs")).at("lines") == json({"first line", "second line"}));
+  CHECK(daemon.get(daemon.run_path("/logs?tail=1")).at("lines") == json({"second line"}));
+}

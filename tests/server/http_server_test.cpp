@@ -1,0 +1,244 @@
+// The front itself: streams, access, static files, ports.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "core/error.h"
+#include "tests/server/http_fixture.h"
+
+using namespace moelab;
+using namespace moelab::test;
+using nlohmann::json;
+
+namespace {
+
+// Reads an event stream on a thread of its own until the test has seen enough.
+class StreamReader {
+ public:
+  StreamReader(const Served& daemon, const std::string& path)
+      : client_(daemon.client()), thread_([this, path] {
+          const auto result = client_.Get(
+              path,
+              [this](const httplib::Response& response) {
+                status_ = response.status;
+                return true;
+              },
+              [this](const char* data, std::size_t size) {
+                const std::lock_guard lock(mutex_);
+                text_.append(data, size);
+                return !leave_;
+              });
+          ended_ = true;
+        }) {}
+  ~StreamReader() {
+    leave_ = true;
+    client_.stop();
+    thread_.join();
+  }
+  std::string text() {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+  bool shows(const std::string& wanted) {
+    return eventually([&] { return text().find(wanted) != std::string::npos; });
+  }
+  bool ends() {
+    return eventually([&] { return ended_.load(); });
+  }
+  int status() const { return status_; }
+
+ private:
+  httplib::Client client_;
+  std::mutex mutex_;
+  std::string text_;
+  std::atomic<int> status_{0};
+  std::atomic<bool> leave_{false}, ended_{false};
+  std::thread thread_;
+};
+
+// The JSON of the last `event` in an event stream.
+json last_data(const std::string& text, const std::string& event) {
+  const std::string head = "event: " + event + "\ndata: ";
+  const std::size_t begin = text.rfind(head);
+  REQUIRE(begin != std::string::npos);
+  const std::size_t end = text.find('\n', begin + head.size());
+  return json::parse(text.substr(begin + head.size(), end - begin - head.size()));
+}
+
+}  // namespace
+
+TEST_CASE("the event stream carries the present view of what changed") {
+  const Served daemon;
+  StreamReader reader(daemon, "/api/v1/stream");
+  REQUIRE(reader.shows(": connected"));
+  const json submitted = daemon.submit();
+  REQUIRE(reader.shows("\"name\":\"bias\""));
+  REQUIRE(reader.shows("event: experiment"));
+  const std::string id = submitted.at("runs").at(0).at("id").dump();
+  daemon.post("/api/v1/runs/" + id + "/cancel", json::object());
+  REQUIRE(reader.shows("\"state\":\"cancelled\""));
+  const json run = last_data(reader.text(), "run");
+  const json detail = daemon.get("/api/v1/runs/" + run.at("id").dump());
+  for (const auto& [name, value] : run.items()) CHECK_MESSAGE(detail.at(name) == value, name);
+}
+
+TEST_CASE("devices are announced and the stream ends with the daemon") {
+  Served daemon;
+  StreamReader reader(daemon, "/api/v1/stream");
+  REQUIRE(reader.shows(": connected"));
+  daemon.home.bus.devices_changed();
+  REQUIRE(reader.shows("event: devices"));
+  CHECK(last_data(reader.text(), "devices") == daemon.get("/api/v1/devices"));
+  daemon.home.bus.close();
+  CHECK(reader.ends());
+}
+
+TEST_CASE("closing the server ends a waiting stream by itself") {
+  Served daemon;
+  StreamReader reader(daemon, "/api/v1/stream");
+  REQUIRE(reader.shows(": connected"));
+  daemon.server.reset();
+  CHECK(reader.ends());
+}
+
+TEST_CASE("there are places for so many streams, and one that is left is free again") {
+  const Served daemon;
+  std::vector<std::unique_ptr<StreamReader>> readers;
+  for (int i = 0; i < server::http::kMaxStreams; ++i) readers.push_back(std::make_unique<StreamReader>(daemon, "/api/v1/stream"));
+  for (const auto& reader : readers) REQUIRE(reader->shows(": connected"));
+  CHECK(daemon.get("/api/v1/stream", 503).at("error").at("code") == "unreachable");
+  CHECK(daemon.get("/healthz").at("status") == "ok");  // requests have threads left
+  readers.pop_back();
+  CHECK(eventually([&] {
+    StreamReader again(daemon, "/api/v1/stream");
+    return eventually([&] { return again.status() != 0; }) && again.status() == 200;
+  }));
+}
+
+TEST_CASE("a followed log brings what is added and ends with the run") {
+  Served daemon;
+  const std::int64_t run = daemon.submit().at("runs").at(0).at("id");
+  const auto log = daemon.home.paths.log(run);
+  write_text(log, "one\ntwo\n");
+  StreamReader reader(daemon, "/api/v1/runs/" + std::to_string(run) + "/logs?follow=1&tail=1");
+  REQUIRE(reader.shows("data: two\n\n"));
+  CHECK(reader.text().find("data: one") == std::string::npos);
+  write_text(log, "three\n", std::ios::app);
+  REQUIRE(reader.shows("data: three\n\n"));
+  write_text(log, "last\n", std::ios::app);
+  daemon.finish(run, core::RunState::completed);
+  REQUIRE(reader.shows("event: end"));
+  CHECK(reader.ends());
+  CHECK(reader.text().find("data: last") < reader.text().find("event: end"));
+}
+
+TEST_CASE("a page on another site and a rebound name are refused") {
+  const Served daemon;
+  httplib::Client client = daemon.client();
+  const auto status = [&](const httplib::Headers& headers) {
+    const auto result = client.Get("/api/v1/health", headers);
+    REQUIRE(result);
+    return result->status;
+  };
+  CHECK(status({}) == 200);
+  CHECK(status({{"Origin", "http://evil.example.org"}}) == 403);
+  CHECK(status({{"Host", "evil.example.org"}}) == 403);
+  const auto answer = client.Get("/api/v1/health");
+  CHECK(answer->get_header_value("X-Content-Type-Options") == "nosniff");
+  CHECK(answer->get_header_value("X-Frame-Options") == "DENY");
+  CHECK(answer->get_header_value("Content-Security-Policy").find("default-src 'self'") != std::string::npos);
+  CHECK_FALSE(answer->has_header("Access-Control-Allow-Origin"));
+}
+
+TEST_CASE("with a token: refused without, let in by header, and a browser gets a cookie") {
+  const std::string token(64, 'a');
+  TempDir web;
+  write_text(web.path() / "index.html", "<html>dashboard</html>");
+  const Served daemon(token, web.path());
+  httplib::Client client = daemon.client();
+  CHECK(client.Get("/healthz")->status == 200);
+  CHECK(client.Get("/api/v1/runs")->status == 401);
+  CHECK(json::parse(client.Get("/api/v1/runs")->body).at("error").at("code") == "unauthorized");
+  CHECK(client.Get("/api/v1/runs", {{"Authorization", "Bearer " + token}})->status == 200);
+  CHECK(client.Get("/api/v1/runs?token=" + token)->status == 200);
+
+  const auto page = client.Get("/", {{"Accept", "text/html"}});
+  CHECK(page->status == 401);
+  CHECK(page->body.find("token") != std::string::npos);
+  CHECK(page->body.find(token) == std::string::npos);
+  const auto entered = client.Get("/?token=" + token);
+  CHECK(entered->status == 303);
+  CHECK(entered->get_header_value("Location") == "/");
+  const std::string cookie = entered->get_header_value("Set-Cookie");
+  CHECK(cookie.find("HttpOnly") != std::string::npos);
+  const auto inside = client.Get("/", {{"Cookie", cookie.substr(0, cookie.find(';'))}});
+  CHECK(inside->status == 200);
+  CHECK(inside->body == "<html>dashboard</html>");
+  const auto elsewhere = client.Get("//evil.example.org?token=" + token);
+  CHECK(elsewhere->get_header_value("Location") == "/");
+}
+
+TEST_CASE("the dashboard's files are served, its routes fall back, nothing outside is reachable") {
+  TempDir folder;
+  const auto web = folder.path() / "web";
+  write_text(folder.path() / "secret.txt", "secret");
+  std::filesystem::create_directories(web / "assets");
+  write_text(web / "index.html", "<html>dashboard</html>");
+  write_text(web / "assets" / "app-1a2b.js", "let x");
+  write_text(web / ".hidden", "hidden");
+  std::filesystem::create_symlink(folder.path() / "secret.txt", web / "link.txt");
+  const Served daemon("", web);
+  httplib::Client client = daemon.client();
+  const auto script = client.Get("/assets/app-1a2b.js");
+  CHECK(script->body == "let x");
+  CHECK(script->get_header_value("Content-Type").starts_with("text/javascript"));
+  CHECK(script->get_header_value("Cache-Control").find("immutable") != std::string::npos);
+  for (const char* page : {"/", "/index.html", "/runs/12", "/experiments"}) {
+    CAPTURE(page);
+    CHECK(client.Get(page)->body == "<html>dashboard</html>");
+    CHECK(client.Get(page)->get_header_value("Cache-Control") == "no-cache");
+  }
+  for (const char* path : {"/missing.js", "/../secret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt", "/link.txt", "/.hidden",
+                           "/assets/%2e%2e/%2e%2e/secret.txt", "//secret.txt"}) {
+    CAPTURE(path);
+    const auto answer = client.Get(path);
+    REQUIRE(answer);
+    CHECK(answer->status != 200);
+    CHECK(answer->body.find("secret") == std::string::npos);
+    CHECK(answer->body.find("hidden") == std::string::npos);
+  }
+  CHECK(client.Post("/", "", "text/plain")->status == 404);
+}
+
+TEST_CASE("without a built dashboard the page says what to do") {
+  const Served daemon;
+  const auto page = daemon.client().Get("/");
+  REQUIRE(page);
+  CHECK(page->status == 503);
+  CHECK(page->body.find("build_web.sh") != std::string::npos);
+}
+
+TEST_CASE("a port in use names the port and the remedy") {
+  Served daemon;
+  std::string message;
+  const auto again = [&] {
+    server::http::HttpServer second(daemon.service, daemon.home.bus, {"127.0.0.1", daemon.server->port(), "", {}});
+  };
+  CHECK(kind_of_error(again, &message) == core::ErrorKind::conflict);
+  CHECK(message.find(std::to_string(daemon.server->port())) != std::string::npos);
+  CHECK(message.find("--port") != std::string::npos);
+  const auto elsewhere = [&] { server::http::HttpServer second(daemon.service, daemon.home.bus, {"203.0.113.1", 0, "t", {}}); };
+  CHECK(kind_of_error(elsewhere, &message) == core::ErrorKind::usage);
+  CHECK(message.find("203.0.113.1") != std::string::npos);
+}
+
+TEST_CASE("paths too long for us and requests too odd are answered, not crashed on") {
+  const Served daemon;
+  httplib::Client client = daemon.client();
+  CHECK(client.Get("/" + std::string(3000, 'a'))->status == 414);
+  const auto odd = client.Get("/api/v1/runs/%0a%00%ff");
+  REQUIRE(odd);
+  CHECK(odd->status == 404);
+  CHECK(daemon.get("/healthz").at("status") == "ok");
+}
