@@ -6,8 +6,10 @@ add_library(moelab_libtorch INTERFACE)
 add_library(moelab::libtorch ALIAS moelab_libtorch)
 
 # at::parallel_for is a header template over OpenMP: without the flag in our own objects it would run on one thread.
+# Flags instead of the imported target, which names the compiler's libgomp by path: at run time the wheel's own comes first.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-target_link_libraries(moelab_libtorch INTERFACE OpenMP::OpenMP_CXX)
+target_compile_options(moelab_libtorch INTERFACE ${OpenMP_CXX_FLAGS})
+target_link_options(moelab_libtorch INTERFACE ${OpenMP_CXX_FLAGS})
 
 # A system header may warn as it likes; ours may not.
 function(moelab_use_torch include_dirs libraries)

@@ -32,7 +32,10 @@ struct BatchLoss {
 
 class LanguageModel : public torch::nn::Module {
  public:
-  // Weights are drawn from `config.seed` alone (N(0, initializer_range), norms 1), the same on every device.
+  // Weights are drawn from `config.seed` alone, on a CPU generator: the parameters in the order of named_parameters(), which
+  // is embed_tokens, layers.0 (norm_attn, attn.{q,k,v,o}, norm_mlp, then mlp.{gate,up,down}, or moe.router, moe.experts.gate_up,
+  // moe.experts.down, moe.shared.{gate,up,down}), layers.1, ..., norm, lm_head. Matrices are N(0, initializer_range); norm
+  // weights are 1 and draw nothing. The same seed gives the same bits for any device and number of threads.
   explicit LanguageModel(const core::RunConfig& config);
   ~LanguageModel() override;
 

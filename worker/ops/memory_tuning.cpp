@@ -33,7 +33,7 @@ void request_huge_pages_for_heap() {
 }  // namespace
 
 void tune_memory() {
-  mallopt(M_MMAP_MAX, 0);  // every block comes from the heap, however large
+  mallopt(M_MMAP_MAX, 0);         // every block comes from the heap, however large
   mallopt(M_TRIM_THRESHOLD, -1);  // never give the top of the heap back
   mallopt(M_TOP_PAD, 64 << 20);
   request_huge_pages_for_heap();

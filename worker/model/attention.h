@@ -1,0 +1,28 @@
+// Owns the attention sub-layer: projections, RoPE, grouped-query causal attention, output projection. Called by block.
+// Shapes: B sequences, L positions, T = B*L, D model width, H query heads, G key/value heads, C head width.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "core/model_shape.h"
+#include "worker/model/weight.h"
+#include "worker/ops/rope.h"
+
+namespace moelab::worker {
+
+class Attention : public torch::nn::Module {
+ public:
+  explicit Attention(const core::ModelShape& shape);
+
+  // x_TD in the compute type; returns [T, D] in the same type. Positions are 0..L-1 in every sequence.
+  torch::Tensor forward(const torch::Tensor& x_TD, std::int64_t batch, const RopeTable& rope) const;
+
+ private:
+  std::int64_t head_dim_;
+  std::shared_ptr<Weight> q_, k_, v_, o_;
+};
+
+}  // namespace moelab::worker
