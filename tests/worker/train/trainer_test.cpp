@@ -1,0 +1,227 @@
+// Trainer: its losses are those of a hand-run loop, accumulation changes nothing, evaluation is a true mean, it can overfit,
+// and it says when it diverges.
+#include "worker/train/trainer.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "tests/worker/train/small_run.h"
+#include "worker/data/data_source.h"
+#include "worker/train/evaluation.h"
+
+namespace moelab::worker {
+namespace {
+
+using core::EventType;
+using test::events_of;
+using test::TemporaryDirectory;
+
+TrainingData load(const core::RunConfig& config, const TemporaryDirectory& dir) {
+  return load_training_data(config, dir.path() / "cache", 1,
+                            {[](std::string_view, std::int64_t, std::int64_t) {}, [](const std::string&) {}});
+}
+
+struct Outcome {
+  TrainingEnd end;
+  std::vector<double> losses;
+  std::map<std::string, double> values;
+};
+
+// Trains in this process, journal and checkpoints in <dir>/<name>; goes on from the newest checkpoint there.
+// stop_after: how many times the trainer may ask whether to stop before it is told to.
+Outcome train(const core::RunConfig& config, const TemporaryDirectory& dir, const std::string& name, int attempt = 1,
+              int stop_after = 1 << 30) {
+  const std::filesystem::path run_dir = dir.path() / name;
+  std::filesystem::create_directories(run_dir);
+  const TrainingData data = load(config, dir);
+  EventSink events(run_dir, attempt);
+  CheckpointStore checkpoints(run_dir, config.checkpoint);
+  LanguageModel model(config);
+  int asked = 0;
+  Trainer trainer({config, model, data.train, data.val, events, checkpoints, "", [&] { return ++asked > stop_after; }});
+  if (const auto checkpoint = checkpoints.newest_good([](const std::string&) {})) trainer.resume(*checkpoint);
+  Outcome outcome{trainer.run(), {}, trainer.last_values()};
+  for (const auto& event : events_of(run_dir, EventType::metrics)) {
+    const auto& loss = event.payload["values"]["train/loss"];
+    outcome.losses.push_back(loss.is_number() ? loss.get<double>() : std::nan(""));
+  }
+  return outcome;
+}
+
+TEST_CASE("the losses are those of model, optimiser and schedule run by hand") {
+  const TemporaryDirectory dir;
+  for (const bool moe : {false, true}) {
+    core::RunConfig config = moe ? test::small_moe_config(dir) : test::small_config(dir);
+    config.data.shuffle = false;
+    const Outcome outcome = train(config, dir, moe ? "moe" : "dense");
+    REQUIRE(outcome.losses.size() == 20);
+
+    LanguageModel model(config);
+    model.train();
+    AdamW optimizer(model, config.train);
+    const LrSchedule schedule(config.train, 20);
+    BiasController controller(config.moe, model.expert_biases());
+    Batcher batches(load(config, dir).train, false, 0);
+    const std::int64_t accum = config.train.grad_accum, sequences = 4 / accum;
+    for (std::int64_t step = 0; step < 20; ++step) {
+      double sum = 0;
+      for (std::int64_t micro = 0; micro < accum; ++micro) {
+        const Batch batch = batches.next(sequences);
+        const BatchLoss loss = model.loss(batch.ids_BL, batch.targets_BL, {1.0 / (4 * 16), 1.0 / static_cast<double>(accum)});
+        loss.total.backward();
+        sum += loss.ce_sum.item<double>();
+        controller.add(loss.routes);
+      }
+      optimizer.step(schedule.lr(step), optimizer.gradient_norm());
+      optimizer.zero_grad();
+      controller.step();
+      CHECK(outcome.losses[static_cast<std::size_t>(step)] == doctest::Approx(sum / 64).epsilon(1e-12));
+    }
+  }
+}
+
+TEST_CASE("accumulation over micro-batches trains the same dense model as one large batch") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_config(dir);
+  const Outcome whole = train(config, dir, "whole");
+  config.train.grad_accum = 4;
+  const Outcome parts = train(config, dir, "parts");
+  REQUIRE(whole.losses.size() == parts.losses.size());
+  for (std::size_t i = 0; i < whole.losses.size(); ++i) CHECK(parts.losses[i] == doctest::Approx(whole.losses[i]).epsilon(1e-5));
+}
+
+TEST_CASE("the loss goes down, and one block can be learned by heart") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_moe_config(dir);
+  config.moe.capacity_factor = 0;
+  config.data.tokens = dir.write("one.bin", test::token_bytes(17, 9));
+  config.train.batch_size = 1;
+  config.train.grad_accum = 1;
+  config.train.max_steps = 300;
+  config.train.lr = 1e-2;
+  config.train.eval_interval = config.train.save_interval = 1000;
+  const Outcome outcome = train(config, dir, "run");
+  CHECK(outcome.losses.front() > 3.5);  // ln 61 = 4.1
+  CHECK(outcome.losses.back() < 0.01);
+}
+
+TEST_CASE("eval/loss is the mean over all validation targets, whatever the batch size") {
+  const TemporaryDirectory dir;
+  const core::RunConfig config = test::small_moe_config(dir);
+  const TrainingData data = load(config, dir);
+  LanguageModel model(config);
+  const Batcher validation(data.val, false, 0);
+  double sum = 0;
+  std::int64_t targets = 0;
+  {
+    const torch::NoGradGuard no_grad;
+    model.eval();
+    const Batch all = validation.in_order(0, 6);
+    const torch::Tensor log_p = model.logits(all.ids_BL).to(torch::kFloat64).log_softmax(-1);
+    sum = -log_p.gather(-1, all.targets_BL.unsqueeze(-1)).sum().item<double>();
+    targets = all.targets;
+  }
+  CHECK(targets == 96);
+  for (const std::int64_t sequences : {1, 4, 6, 100}) {
+    const auto values = evaluate(model, validation, sequences, [] { return false; });
+    REQUIRE(values);
+    CHECK(values->at("eval/loss") == doctest::Approx(sum / 96).epsilon(1e-6));
+    CHECK(values->at("eval/loss_hf") == doctest::Approx(values->at("eval/loss") * 15 / 16).epsilon(1e-12));
+    CHECK(values->at("eval/perplexity") == doctest::Approx(std::exp(values->at("eval/loss"))).epsilon(1e-12));
+    CHECK(values->count("eval/maxvio") == 1);
+  }
+  CHECK(model.is_training());
+  CHECK(!evaluate(model, validation, 1, [] { return true; }));
+}
+
+TEST_CASE("records come at their intervals, first and last step included") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_moe_config(dir);
+  config.train.log_interval = 5;
+  train(config, dir, "run");
+  const auto steps = [&](EventType type) {
+    std::vector<std::int64_t> found;
+    for (const auto& event : events_of(dir.path() / "run", type)) found.push_back(event.step);
+    return found;
+  };
+  CHECK(steps(EventType::metrics) == std::vector<std::int64_t>{1, 5, 10, 15, 20});
+  CHECK(steps(EventType::expert_load) == std::vector<std::int64_t>{1, 4, 8, 12, 16, 20});
+  CHECK(steps(EventType::eval) == std::vector<std::int64_t>{8, 16, 20});
+  CHECK(steps(EventType::checkpoint) == std::vector<std::int64_t>{6, 12, 18, 20});
+  for (const auto& event : events_of(dir.path() / "run", EventType::expert_load)) {
+    const auto counts = event.payload["counts"].get<std::vector<std::int64_t>>();
+    REQUIRE(counts.size() == 2 * 2 * 4);
+    std::int64_t total = 0;
+    for (const std::int64_t count : counts) total += count;
+    CHECK(total == 2 * 2 * 4 * 16);  // layers x slots x tokens of the whole step
+    CHECK(event.payload["layers"] == nlohmann::json{0, 1});
+  }
+  const auto values = events_of(dir.path() / "run", EventType::metrics).back().payload["values"];
+  for (const char* name : {"train/loss", "train/lr", "train/grad_norm", "train/epoch", "num_input_tokens_seen", "perf/tokens_per_sec",
+                           "perf/step_ms", "perf/peak_memory_mb", "train/z_loss", "train/lb_bias_dbg", "train/token_drop_ratio",
+                           "router/maxvio", "router/wr_norm", "router/layer_1_wr_norm", "train/moe/load/e003"}) {
+    CHECK_MESSAGE(values.contains(name), name);
+  }
+  CHECK(values["num_input_tokens_seen"] == 20 * 4 * 16);
+  CHECK(values["train/epoch"] == 2.0);
+}
+
+TEST_CASE("a run that diverges says so once and ends") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_config(dir);
+  config.train.lr = 1e30;
+  config.train.grad_clip = 0;
+  config.train.warmup_steps = 0;
+  const Outcome outcome = train(config, dir, "run");
+  CHECK(outcome.end == TrainingEnd::diverged);
+  const auto alerts = events_of(dir.path() / "run", EventType::alert);
+  REQUIRE(alerts.size() == 1);
+  CHECK(alerts[0].payload["code"] == "non_finite_loss");
+  CHECK(events_of(dir.path() / "run", EventType::checkpoint).empty());
+}
+
+TEST_CASE("stopped at any point, between micro-batches or inside an evaluation, a run loses and repeats nothing") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_moe_config(dir);
+  config.train.batch_size = 6;
+  config.train.grad_accum = 3;
+  config.train.max_steps = 4;
+  config.train.eval_interval = 2;
+  const Outcome whole = train(config, dir, "whole");
+  const auto weights = [&](const std::string& name) {
+    return test::read_file(dir.path() / name / "checkpoints/step_00000004/model.safetensors");
+  };
+  const auto evaluations = [&](const std::string& name) {
+    std::vector<std::string> found;
+    for (const auto& event : events_of(dir.path() / name, EventType::eval))
+      found.push_back(std::to_string(event.step) + event.payload.dump());
+    return found;
+  };
+  for (int stop_after = 0; stop_after < 24; ++stop_after) {
+    CAPTURE(stop_after);
+    const std::string name = "stopped_" + std::to_string(stop_after);
+    const Outcome first = train(config, dir, name, 1, stop_after);
+    if (first.end == TrainingEnd::completed) break;
+    CHECK(first.end == TrainingEnd::preempted);
+    const Outcome second = train(config, dir, name, 2);
+    CHECK(second.end == TrainingEnd::completed);
+    CHECK(second.losses == whole.losses);  // those of both attempts
+    CHECK(evaluations(name) == evaluations("whole"));
+    CHECK(weights(name) == weights("whole"));
+    CHECK(!weights(name).empty());
+  }
+}
+
+TEST_CASE("the number of steps follows from epochs unless it is given") {
+  core::TrainConfig train;
+  train.epochs = 2;
+  train.batch_size = 16;
+  CHECK(planned_steps(train, 100) == 12);
+  CHECK(planned_steps(train, 3) == 1);
+  train.max_steps = 5;
+  CHECK(planned_steps(train, 100) == 5);
+}
+
+}  // namespace
+}  // namespace moelab::worker

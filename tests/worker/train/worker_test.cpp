@@ -1,0 +1,257 @@
+// The real moelab-worker: a killed or stopped run ends with the same bits as an uninterrupted one, and every end is
+// journalled with its reason and exit code.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "tests/worker/train/small_run.h"
+#include "tests/worker/train/worker_process.h"
+
+namespace moelab::worker {
+namespace {
+
+using core::Event;
+using core::EventType;
+using test::read_events;
+using test::read_file;
+using test::TemporaryDirectory;
+using test::WorkerProcess;
+namespace fs = std::filesystem;
+
+std::vector<std::string> train_arguments(const TemporaryDirectory& dir, const std::string& name, int attempt) {
+  return {"train",
+          "--run-dir",
+          (dir.path() / name).string(),
+          "--cache-dir",
+          (dir.path() / "cache").string(),
+          "--attempt",
+          std::to_string(attempt),
+          "--device",
+          "cpu",
+          "--threads",
+          "1"};
+}
+
+WorkerProcess start(const TemporaryDirectory& dir, const std::string& name, int attempt) {
+  return {train_arguments(dir, name, attempt), dir.path() / (name + ".log")};
+}
+
+Event last_event(const fs::path& run_dir) {
+  const auto events = read_events(run_dir);
+  REQUIRE(!events.empty());
+  return events.back();
+}
+
+bool has_metrics_of(const fs::path& run_dir, std::int64_t step) {
+  const auto events = test::events_of(run_dir, EventType::metrics);
+  return !events.empty() && events.back().step >= step;
+}
+
+// What a reader of the journal keeps: a resumed attempt supersedes what earlier ones wrote after the step it resumed from.
+// Timing is left out: it is the one thing that may differ.
+std::vector<std::string> effective_records(const fs::path& run_dir) {
+  std::vector<Event> kept;
+  for (Event& event : read_events(run_dir)) {
+    if (event.type == EventType::started) {
+      const auto resumed_from = event.payload["resumed_from_step"].get<std::int64_t>();
+      kept.erase(std::remove_if(kept.begin(), kept.end(), [&](const Event& old) { return old.step > resumed_from; }), kept.end());
+    } else if (event.type == EventType::metrics || event.type == EventType::eval || event.type == EventType::expert_load) {
+      kept.push_back(std::move(event));
+    }
+  }
+  std::vector<std::string> lines;
+  for (Event& event : kept) {
+    if (event.payload.contains("values")) {
+      for (const char* name : {"perf/tokens_per_sec", "perf/step_ms", "perf/peak_memory_mb"}) event.payload["values"].erase(name);
+    }
+    lines.push_back(core::to_string(event.type) + " " + std::to_string(event.step) + " " + event.payload.dump());
+  }
+  return lines;
+}
+
+constexpr std::int64_t kSteps = 240;
+
+core::RunConfig long_config(const TemporaryDirectory& dir, bool moe) {
+  core::RunConfig config = moe ? test::small_moe_config(dir) : test::small_config(dir);
+  config.train.max_steps = kSteps;
+  config.train.save_interval = 50;
+  config.train.eval_interval = 40;
+  return config;
+}
+
+TEST_CASE("killed and resumed, a run ends with the same bits as an uninterrupted one") {
+  for (const bool moe : {false, true}) {
+    for (const int signal : {SIGKILL, SIGTERM}) {
+      CAPTURE(moe);
+      CAPTURE(signal);
+      const TemporaryDirectory dir;
+      const core::RunConfig config = long_config(dir, moe);
+      test::write_run(dir, "whole", config);
+      test::write_run(dir, "broken", config);
+      REQUIRE(start(dir, "whole", 1).wait() == core::kExitDone);
+
+      const fs::path broken = dir.path() / "broken";
+      {
+        WorkerProcess worker = start(dir, "broken", 1);
+        REQUIRE(worker.wait_until([&] { return has_metrics_of(broken, 60); }));
+        worker.send(signal);
+        REQUIRE(worker.wait() == (signal == SIGKILL ? -SIGKILL : core::kExitPreempted));
+      }
+      REQUIRE(!has_metrics_of(broken, kSteps));  // it was really in the middle
+      if (signal == SIGTERM) CHECK(last_event(broken).payload["status"] == "preempted");
+      REQUIRE(start(dir, "broken", 2).wait() == core::kExitDone);
+
+      const auto started = test::events_of(broken, EventType::started);
+      REQUIRE(started.size() == 2);
+      CHECK(started[1].attempt == 2);
+      const auto resumed_from = started[1].payload["resumed_from_step"].get<std::int64_t>();
+      CHECK(resumed_from >= 50);
+      if (signal == SIGKILL) CHECK(resumed_from % 50 == 0);
+      CHECK(effective_records(broken) == effective_records(dir.path() / "whole"));
+      const std::string last = "checkpoints/step_00000240/";
+      for (const char* file : {"model.safetensors", "state.safetensors"}) {
+        const std::string expected = read_file(dir.path() / "whole" / last / file);
+        CHECK(!expected.empty());
+        CHECK_MESSAGE(read_file(broken / last / file) == expected, file);
+      }
+    }
+  }
+}
+
+TEST_CASE("a finished run that is started again says so and trains nothing") {
+  const TemporaryDirectory dir;
+  test::write_run(dir, "run", test::small_config(dir));
+  REQUIRE(start(dir, "run", 1).wait() == core::kExitDone);
+  const Event first = last_event(dir.path() / "run");
+  CHECK(first.payload["status"] == "completed");
+  const auto records = effective_records(dir.path() / "run");
+  REQUIRE(start(dir, "run", 2).wait() == core::kExitDone);
+  CHECK(last_event(dir.path() / "run").payload["values"] == first.payload["values"]);
+  CHECK(effective_records(dir.path() / "run") == records);
+}
+
+TEST_CASE("a damaged newest checkpoint is reported and the run goes on from the one before it") {
+  const TemporaryDirectory dir;
+  const core::RunConfig config = test::small_moe_config(dir);
+  test::write_run(dir, "run", config);
+  REQUIRE(start(dir, "run", 1).wait() == core::kExitDone);
+  const fs::path newest = dir.path() / "run/checkpoints/step_00000020";
+  const std::string expected = read_file(newest / "model.safetensors");
+  fs::resize_file(newest / "state.safetensors", 100);
+  REQUIRE(start(dir, "run", 2).wait() == core::kExitDone);
+  const auto alerts = test::events_of(dir.path() / "run", EventType::alert);
+  REQUIRE(alerts.size() == 1);
+  CHECK(alerts[0].payload["code"] == "checkpoint_damaged");
+  CHECK(test::events_of(dir.path() / "run", EventType::started)[1].payload["resumed_from_step"] == 18);
+  CHECK(read_file(newest / "model.safetensors") == expected);
+}
+
+TEST_CASE("every end has its reason and exit code") {
+  const TemporaryDirectory dir;
+  const auto end_of = [&](const std::string& name) {
+    const int code = start(dir, name, 1).wait();
+    const Event last = last_event(dir.path() / name);
+    REQUIRE(last.type == EventType::finished);
+    return std::to_string(code) + " " + last.payload["status"].get<std::string>() + " " + last.payload["reason"].get<std::string>() + " " +
+           last.payload["message"].get<std::string>();
+  };
+  core::RunConfig config = test::small_config(dir);
+  config.data.tokens = (dir.path() / "none.npy").string();
+  test::write_run(dir, "missing", config);
+  CHECK(end_of("missing") == "2 failed data data.tokens: no such file: " + config.data.tokens);
+
+  config = test::small_config(dir);
+  config.model.vocab_size = 20;
+  test::write_run(dir, "vocabulary", config);
+  CHECK(end_of("vocabulary").find("is outside model.vocab_size 20") != std::string::npos);
+
+  config = test::small_config(dir);
+  config.train.lr = 1e30;
+  config.train.grad_clip = 0;
+  config.train.warmup_steps = 0;
+  test::write_run(dir, "diverged", config);
+  CHECK(end_of("diverged").substr(0, 20) == "1 failed non_finite ");
+
+  config = test::small_config(dir);
+  test::write_run(dir, "damaged", config);
+  REQUIRE(start(dir, "damaged", 1).wait() == core::kExitDone);
+  for (const auto& item : fs::directory_iterator(dir.path() / "damaged/checkpoints")) fs::resize_file(item.path() / "model.safetensors", 9);
+  const std::string end = end_of("damaged");
+  CHECK(end.substr(0, 51) == "5 failed storage no checkpoint of this run can be r");
+}
+
+TEST_CASE("text in, text out: a run on stories, then generation from it") {
+  const TemporaryDirectory dir;
+  std::string lines;
+  for (int i = 0; i < 60; ++i) lines += "{\"text\": \"The hen and the fox ran home, story " + std::to_string(i) + ".\"}\n";
+  core::RunConfig config = test::small_config(dir);
+  config.data.tokens.clear();
+  config.data.val_tokens.clear();
+  config.data.path = {dir.write("corpus/s.jsonl", lines)};
+  config.model.vocab_size = 300;
+  config.train.max_steps = 10;
+  test::write_run(dir, "run", config);
+  REQUIRE(start(dir, "run", 1).wait() == core::kExitDone);
+  const auto progress = test::events_of(dir.path() / "run", EventType::progress);
+  CHECK(!progress.empty());
+  CHECK(read_events(dir.path() / "run").front().type == EventType::progress);
+
+  const auto generate = [&](const fs::path& from, const std::string& output) {
+    WorkerProcess worker(
+        {"generate", "--from", from.string(), "--prompt", "The hen", "--greedy", "--max-new-tokens", "8", "--json", "--threads", "1"},
+        dir.path() / output);
+    CHECK(worker.wait() == core::kExitDone);
+    return nlohmann::json::parse(read_file(dir.path() / output));
+  };
+  const auto from_run = generate(dir.path() / "run", "one.json");
+  const auto from_checkpoint = generate(dir.path() / "run/checkpoints/step_00000010", "two.json");
+  CHECK(from_run["text"].get<std::string>().substr(0, 7) == "The hen");
+  CHECK(from_run["tokens"] == from_checkpoint["tokens"]);
+
+  WorkerProcess nothing({"generate", "--from", (dir.path() / "corpus").string(), "--prompt", "x"}, dir.path() / "three.log");
+  CHECK(nothing.wait() == core::kExitUsage);
+  CHECK(read_file(dir.path() / "three.log").find("has no checkpoint yet") != std::string::npos);
+}
+
+TEST_CASE("a run that starts from another one's weights begins where it ended") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_moe_config(dir);
+  test::write_run(dir, "first", config);
+  REQUIRE(start(dir, "first", 1).wait() == core::kExitDone);
+  config.train.init_from = (dir.path() / "first").string();
+  config.train.max_steps = 1;
+  config.train.warmup_steps = 1;  // the first step then has rate 0 and moves no weight, nor is a bias update due
+  test::write_run(dir, "second", config);
+  REQUIRE(start(dir, "second", 1).wait() == core::kExitDone);
+  const auto loss = [&](const char* name) {
+    return test::events_of(dir.path() / name, EventType::eval).back().payload["values"]["eval/loss"].get<double>();
+  };
+  CHECK(loss("second") == loss("first"));
+  config.model.intermediate_size = 32;
+  config.moe.moe_intermediate_size = 16;
+  test::write_run(dir, "third", config);
+  CHECK(start(dir, "third", 1).wait() == core::kExitUsage);
+}
+
+TEST_CASE("prepare writes token files that a run can train on") {
+  const TemporaryDirectory dir;
+  std::string lines;
+  for (int i = 0; i < 60; ++i) lines += "{\"text\": \"The hen and the fox ran home, story " + std::to_string(i) + ".\"}\n";
+  const fs::path out = dir.path() / "out";
+  WorkerProcess worker({"prepare", "--path", dir.write("corpus/s.jsonl", lines), "--out", out.string(), "--vocab-size", "300",
+                        "--block-size", "16", "--cache-dir", (dir.path() / "cache").string(), "--json"},
+                       dir.path() / "prepare.log");
+  REQUIRE(worker.wait() == core::kExitDone);
+  core::RunConfig config = test::small_config(dir);
+  config.data.tokens = (out / "train.bin").string();
+  config.data.val_tokens = (out / "val.bin").string();
+  config.data.tokenizer = (out / "tokenizer.model").string();
+  config.model.vocab_size = 300;
+  config.train.max_steps = 2;
+  test::write_run(dir, "run", config);
+  CHECK(start(dir, "run", 1).wait() == core::kExitDone);
+}
+
+}  // namespace
+}  // namespace moelab::worker
