@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
 // The daemon that `npm run dev` forwards to; the built dashboard is served by the daemon itself.
-const daemon = process.env.MOELAB_URL ?? 'http://127.0.0.1:8642';
+const daemon = process.env.MOELAB_URL ?? 'http://127.0.0.1:7070';
 
 export default defineConfig({
   plugins: [react()],

@@ -17,7 +17,7 @@ function statsOf(run: RunDetail): Stat[] {
   return [
     { label: 'Eval loss', value: fixed(metric('eval/loss'), 4), note: perplexity === null ? 'nats' : `perplexity ${fixed(perplexity, 2)}` },
     { label: 'Train loss', value: fixed(metric('train/loss'), 4), note: `step ${run.step.toLocaleString('en-US')}` },
-    { label: 'Tokens per second', value: compact(metric('perf/tokens_per_sec')), note: stepMs === null ? '' : `${fixed(stepMs, 0)} ms a step` },
+    { label: 'Tokens/s', value: compact(metric('perf/tokens_per_sec')), note: stepMs === null ? '' : `${fixed(stepMs, 0)} ms a step` },
     { label: 'MaxVio', value: fixed(metric('router/maxvio'), 2), note: '0 is balanced' },
     { label: 'Parameters', value: compact(run.total_parameters), note: `${compact(run.active_parameters)} active` },
     { label: 'Tokens', value: compact(run.tokens), note: `${compact(run.flops_per_token)} FLOP a token` },
