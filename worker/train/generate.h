@@ -6,17 +6,9 @@
 #include <vector>
 
 #include "worker/model/language_model.h"
+#include "worker/train/sampling_options.h"
 
 namespace moelab::worker {
-
-struct SamplingOptions {
-  std::int64_t max_new_tokens = 64;
-  double temperature = 0.8;  // > 0
-  std::int64_t top_k = 0;    // keep the k most likely tokens; 0 = all
-  double top_p = 1;          // then the smallest set of likeliest tokens whose probability reaches p; 1 = all
-  std::uint64_t seed = 0;
-  bool greedy = false;  // always the likeliest token (lowest id on ties); the other choices are then unused
-};
 
 // The ids that follow `prompt` (at least one id), without it; ends after eos_id, which is included. A prompt longer than
 // the model's positions, or text that grows beyond them, is seen through a window of its last tokens.

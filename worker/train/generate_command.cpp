@@ -8,6 +8,7 @@
 #include "worker/data/tokenizer.h"
 #include "worker/interop/weights.h"
 #include "worker/train/checkpoint.h"
+#include "worker/train/generate.h"
 
 namespace moelab::worker {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/train/generate.h"
+#include "worker/train/sampling_options.h"
 
 namespace moelab::worker {
 
