@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "core/nearest_name.h"
 
@@ -22,11 +23,13 @@ class BaselineFinder {
     Indices baselines(runs_.size(), -1);
     for (const auto& [experiment, members] : members_) {
       if (experiment->baseline.empty() || experiment->name.empty()) continue;
-      const Indices candidates = candidates_for(*experiment);
-      bool any = candidates.empty();
+      const Target target = find_target(*experiment);
+      bool any = target.by_point.empty();
       for (const int member : members) {
-        baselines[at(member)] = of_same_seed(candidates, member);
-        any = any || baselines[at(member)] >= 0;
+        const auto it = target.by_point.find(point_of(member, target.whole_name));
+        if (it == target.by_point.end()) continue;
+        baselines[at(member)] = it->second;
+        any = true;
       }
       if (!any) warn(*experiment, "no run of this experiment has a seed of its baseline, so there are no deltas");
     }
@@ -44,46 +47,57 @@ class BaselineFinder {
     problems_.push_back({experiment.name + ".baseline", experiment.baseline_line, message});
   }
 
-  // Members of `experiment` called `name`, with or without their seed.
-  Indices called(const ExperimentDef* experiment, const std::string& name) const {
-    Indices found;
-    for (const int member : members_.at(experiment)) {
-      if (runs_[at(member)].run.name == name || runs_[at(member)].run.family == name) found.push_back(member);
-    }
-    return found;
+  using Point = std::pair<std::int64_t, std::string>;  // seed, values of the axes
+
+  // The runs a baseline stands for, by what they are compared at.
+  struct Target {
+    bool whole_name = false;  // names a run, with or without its seed: compared with every point of the axes
+    std::map<Point, int> by_point;
+  };
+
+  Point point_of(int index, bool whole_name) const {
+    const DraftRun& draft = runs_[at(index)];
+    return {draft.config.seed, whole_name ? "" : draft.run.point};
   }
 
-  Indices candidates_for(const ExperimentDef& experiment) {
-    const std::string& wanted = experiment.baseline;
-    const Indices own = called(&experiment, wanted);
-    if (!own.empty()) return own;
+  Target called(const ExperimentDef* experiment, const std::string& name) const {
+    Target target;
     Indices found;
-    std::string where;
-    int places = 0;
+    for (const int member : members_.at(experiment)) {
+      const ExpandedRun& run = runs_[at(member)].run;
+      const bool whole_name = run.name == name || run.family == name;
+      target.whole_name = target.whole_name || whole_name;
+      if (whole_name || run.variant == name) found.push_back(member);
+    }
+    for (const int member : found) target.by_point.emplace(point_of(member, target.whole_name), member);
+    return target;
+  }
+
+  Target find_target(const ExperimentDef& experiment) {
+    const std::string& wanted = experiment.baseline;
+    Target own = called(&experiment, wanted);
+    if (!own.by_point.empty()) return own;
+    Target found;
+    std::string places;
+    int count = 0;
     for (const auto& entry : members_) {
       const std::string prefix = entry.first->name + '/';
-      const Indices here = called(entry.first, wanted.starts_with(prefix) ? wanted.substr(prefix.size()) : wanted);
-      if (here.empty()) continue;
-      found = here;
-      where += (where.empty() ? "" : ", ") + prefix + (wanted.starts_with(prefix) ? wanted.substr(prefix.size()) : wanted);
-      ++places;
+      const std::string name = wanted.starts_with(prefix) ? wanted.substr(prefix.size()) : wanted;
+      Target here = called(entry.first, name);
+      if (here.by_point.empty()) continue;
+      found = std::move(here);
+      places += (places.empty() ? "" : ", ") + prefix + name;
+      ++count;
     }
-    if (places == 0) report(experiment, "no run is called '" + wanted + "'" + did_you_mean(wanted, families()));
-    if (places > 1) report(experiment, "several experiments have such a run; write one of " + where);
-    return places == 1 ? found : Indices{};
+    if (count == 0) report(experiment, "no run is called '" + wanted + "'" + did_you_mean(wanted, families()));
+    if (count > 1) report(experiment, "several experiments have such a run; write one of " + places);
+    return count == 1 ? found : Target{};
   }
 
   std::vector<std::string> families() const {
     std::set<std::string> names;
-    for (const DraftRun& run : runs_) names.insert(run.run.family);
+    for (const DraftRun& run : runs_) names.insert({run.run.family, run.run.variant});
     return {names.begin(), names.end()};
-  }
-
-  int of_same_seed(const Indices& candidates, int member) const {
-    for (const int candidate : candidates) {
-      if (runs_[at(candidate)].config.seed == runs_[at(member)].config.seed) return candidate;
-    }
-    return -1;
   }
 
   const std::vector<DraftRun>& runs_;

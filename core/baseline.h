@@ -1,5 +1,6 @@
 // Owns finding the run that another one is compared with: in its own experiment first, then anywhere in the file, always of the
-// same seed. Called by plan.cpp.
+// same seed. A baseline names a run, a run without its seed, or a variant; a variant is compared at the same point of the axes.
+// Called by plan.cpp.
 #pragma once
 
 #include <vector>

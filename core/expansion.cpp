@@ -146,6 +146,8 @@ class Expander {
     for (const Choice* choice : taken) {
       const std::string part = label(*choice);
       run.family += (run.family.empty() || part.empty() ? "" : ",") + part;
+      std::string& place = choice->label.empty() ? run.point : run.variant;
+      place += (place.empty() ? "" : ",") + part;
       run.notes += (run.notes.empty() || choice->notes.empty() ? "" : "\n") + choice->notes;
       run.tags.insert(run.tags.end(), choice->tags.begin(), choice->tags.end());
       varied.insert(varied.end(), choice->settings.begin(), choice->settings.end());

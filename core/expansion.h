@@ -10,9 +10,11 @@
 namespace moelab::core {
 
 struct ExpandedRun {
-  std::string name;    // unique within the experiment
-  std::string family;  // the name without its seed: runs of one family differ in the seed only
-  Layer settings;      // applied after Expansion::base: the choices taken, their profile overlays, the seed
+  std::string name;     // unique within the experiment
+  std::string family;   // the name without its seed: runs of one family differ in the seed only
+  std::string variant;  // the named choice in it, or empty
+  std::string point;    // the family without the variant: values of the axes
+  Layer settings;       // applied after Expansion::base: the choices taken, their profile overlays, the seed
   std::string notes;
   std::vector<std::string> tags;
   int line = 0;

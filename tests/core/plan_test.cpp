@@ -29,6 +29,23 @@ TEST_CASE("a baseline is found in the experiment first, then anywhere, of the sa
   CHECK(plan.experiments[2].baseline == "plain");
 }
 
+TEST_CASE("a variant as baseline is compared at the same point of the axes") {
+  const Plan plan = plan_of(R"(
+  - name: one
+    baseline: plain
+    variants: {plain: {}, quick: {train.beta1: 0.5}}
+    matrix: {train.lr: [1, 2]}
+    seeds: [0, 1]
+  - name: two
+    baseline: plain,lr=2
+    variants: {slow: {train.eps: 1}}
+)");
+  CHECK(run_called(plan, "quick,lr=2,seed=1").spec.baseline == "plain,lr=2,seed=1");
+  CHECK(run_called(plan, "quick,lr=1,seed=0").spec.baseline == "plain,lr=1,seed=0");
+  CHECK(run_called(plan, "plain,lr=1,seed=1").spec.baseline == "plain,lr=1,seed=1");
+  CHECK(run_called(plan, "slow").spec.baseline == "plain,lr=2,seed=0");
+}
+
 TEST_CASE("runs with equal results have one key and say so, whatever they are called") {
   const Plan plan = plan_of(R"(
   - name: first
