@@ -39,19 +39,20 @@ describe('expert load', () => {
   const data: ExpertLoad = {
     layers: [3, 5],
     slots: 2,
-    experts: 2,
-    frames: [{ step: 1, load: [1, 0, 0.5, 0.5, 0.25, 0.75, 0.75, 0.25] }],
+    experts: 4,
+    frames: [{ step: 1, load: [1, 0, 0, 0, 0.5, 0.5, 0, 0, 0.25, 0.75, 0, 0, 0.75, 0.25, 0, 0] }],
     derived: { cv: [], maxvio: [], entropy: [], dead: [] },
   };
   it('unfolds row-major: layer, slot, expert', () => {
     const cells = frameCells(data, 0);
-    expect(cells[0]).toEqual({ layer: 3, slot: 0, expert: 0, load: 1, ratio: 2 });
-    expect(cells[5]).toEqual({ layer: 5, slot: 0, expert: 1, load: 0.75, ratio: 1.5 });
-    expect(cells).toHaveLength(8);
+    expect(cells[0]).toEqual({ layer: 3, slot: 0, expert: 0, load: 1, ratio: 4 });
+    expect(cells[9]).toEqual({ layer: 5, slot: 0, expert: 1, load: 0.75, ratio: 3 });
+    expect(cells[13]).toEqual({ layer: 5, slot: 1, expert: 1, load: 0.25, ratio: 1 });
+    expect(cells).toHaveLength(16);
   });
   it('averages the slots of a layer', () => {
-    expect(layerLoad(data, 0, 0)).toEqual([0.75, 0.25]);
-    expect(layerLoad(data, 0, 1)).toEqual([0.5, 0.5]);
+    expect(layerLoad(data, 0, 0)).toEqual([0.75, 0.25, 0, 0]);
+    expect(layerLoad(data, 0, 1)).toEqual([0.5, 0.5, 0, 0]);
   });
   it('colours the fair share neutral, its double and half equally far, and a dead expert at the end', () => {
     expect(ratioPosition(1)).toBe(0);
