@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kExperimentColumns = "id, matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms";
 constexpr const char* kMemberSelect =
-    "SELECT m.experiment_id, e.name, m.name, m.run_id, m.baseline, m.notes, m.tags, m.varied "
+    "SELECT m.experiment_id, e.name, m.name, m.run_id, m.baseline, m.baseline_key, m.notes, m.tags, m.varied "
     "FROM members m JOIN experiments e ON e.id = m.experiment_id ";
 
 std::vector<std::string> read_list(const std::string& json) {
@@ -29,8 +29,9 @@ MemberRow read_member(const Statement& row) {
           row.integer(3),
           row.text(4),
           row.text(5),
-          read_list(row.text(6)),
-          nlohmann::json::parse(row.text(7))};
+          row.text(6),
+          read_list(row.text(7)),
+          nlohmann::json::parse(row.text(8))};
 }
 
 }  // namespace
@@ -61,13 +62,12 @@ std::vector<ExperimentRow> ExperimentStore::all() {
 }
 
 void ExperimentStore::put_member(const MemberRow& m) {
-  Statement(
-      connection_,
-      "INSERT INTO members (experiment_id, name, run_id, position, baseline, notes, tags, varied) "
-      "VALUES (?1, ?2, ?3, (SELECT coalesce(max(position), 0) + 1 FROM members WHERE experiment_id = ?1), ?4, ?5, ?6, ?7) "
-      "ON CONFLICT DO UPDATE SET run_id = excluded.run_id, baseline = excluded.baseline, notes = excluded.notes, tags = excluded.tags, "
-      "varied = excluded.varied",
-      m.experiment_id, m.name, m.run_id, m.baseline, m.notes, nlohmann::json(m.tags).dump(), m.varied.dump())
+  Statement(connection_,
+            "INSERT INTO members (experiment_id, name, run_id, position, baseline, baseline_key, notes, tags, varied) "
+            "VALUES (?1, ?2, ?3, (SELECT coalesce(max(position), 0) + 1 FROM members WHERE experiment_id = ?1), ?4, ?5, ?6, ?7, ?8) "
+            "ON CONFLICT DO UPDATE SET run_id = excluded.run_id, baseline = excluded.baseline, baseline_key = excluded.baseline_key, "
+            "notes = excluded.notes, tags = excluded.tags, varied = excluded.varied",
+            m.experiment_id, m.name, m.run_id, m.baseline, m.baseline_key, m.notes, nlohmann::json(m.tags).dump(), m.varied.dump())
       .run();
 }
 

@@ -30,7 +30,7 @@ struct MemberRow {
   std::string experiment;  // its name; ignored by put_member
   std::string name;
   RunId run_id = 0;
-  std::string baseline, notes;
+  std::string baseline, baseline_key, notes;  // baseline_key: by which the baseline is found wherever it is listed
   std::vector<std::string> tags;
   nlohmann::json varied = nlohmann::json::array();  // [[knob, value], ...]
 };

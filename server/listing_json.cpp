@@ -16,6 +16,7 @@ nlohmann::json listing_to_json(const db::ExperimentRow& e, const db::MemberRow& 
             {"created_at", core::to_rfc3339(e.created_at)}}},
           {"name", m.name},
           {"baseline", m.baseline},
+          {"baseline_key", m.baseline_key},
           {"notes", m.notes},
           {"tags", m.tags},
           {"varied", m.varied}};
@@ -38,6 +39,7 @@ std::pair<db::ExperimentRow, db::MemberRow> listing_from_json(const nlohmann::js
   member.experiment = experiment.name;
   member.name = json.at("name").get<std::string>();
   member.baseline = json.at("baseline").get<std::string>();
+  member.baseline_key = json.at("baseline_key").get<std::string>();
   member.notes = json.at("notes").get<std::string>();
   member.tags = json.at("tags").get<std::vector<std::string>>();
   member.varied = json.at("varied");

@@ -68,7 +68,8 @@ class Recorder {
       const core::RunSpec& spec = planned.spec;
       const std::int64_t experiment = ids.at(spec.experiment);
       const std::int64_t run = record_run(planned);
-      experiments.put_member({experiment, spec.experiment, spec.name, run, spec.baseline, spec.notes, spec.tags, varied_in_order(planned)});
+      experiments.put_member(
+          {experiment, spec.experiment, spec.name, run, spec.baseline, spec.baseline_key, spec.notes, spec.tags, varied_in_order(planned)});
       submitted_.members.emplace_back(experiment, spec.name);
     }
     for (const std::int64_t run : submitted_.runs) write_listings(connection_, paths_, run);

@@ -58,11 +58,6 @@ KnobValues knobs_of(const nlohmann::json& varied) {
   return values;
 }
 
-// With several seeds the runs of one variant are called NAME,seed=1 and so on.
-bool is_called(const std::string& name, const std::string& variant) {
-  return !variant.empty() && (name == variant || name.starts_with(variant + ","));
-}
-
 // What a run still has to do, in FLOPs; in equal parts while the corpus has not told the number of tokens.
 double work_of(const db::RunRow& run) {
   return run.tokens > 0 && run.flops_per_token > 0 ? run.tokens * run.flops_per_token : 1;
@@ -103,6 +98,7 @@ RunView ViewBuilder::run(const db::ListedRun& listed) {
   const db::RunRow& r = listed.run;
   RunView v;
   v.id = r.id;
+  v.key = r.key;
   v.name = r.name;
   v.matrix = r.matrix;
   for (const db::MemberRow& m : db::ExperimentStore(connection_).listings(r.id))
@@ -112,11 +108,10 @@ RunView ViewBuilder::run(const db::ListedRun& listed) {
     v.experiment = listed.member->experiment;
     v.experiment_id = listed.member->experiment_id;
     v.baseline = listed.member->baseline;
-    v.is_baseline = is_called(v.name, v.baseline);
+    v.is_baseline = listed.member->baseline_key == v.key;
     v.tags = listed.member->tags;
     v.varied = knobs_of(listed.member->varied);
   }
-  v.key = r.key;
   v.state = r.state;
   v.reason = r.reason;
   if (r.exit_code) v.exit_code = static_cast<int>(*r.exit_code);
@@ -188,41 +183,26 @@ ExperimentView ViewBuilder::experiment(const db::ExperimentRow& row) {
   return v;
 }
 
-std::map<std::int64_t, double> ViewBuilder::baseline_values(const db::ExperimentRow& row, const std::string& baseline,
-                                                            const std::string& metric) {
-  db::ExperimentStore experiments(connection_);
-  std::vector<db::ExperimentRow> places{row};
-  for (const db::ExperimentRow& other : experiments.all()) {
-    if (other.id != row.id && other.matrix == row.matrix && other.profile == row.profile) places.push_back(other);
-  }
-  for (const db::ExperimentRow& place : places) {
-    std::map<std::int64_t, double> by_seed;
-    for (const db::ListedRun& m : members(place.id)) {
-      if (!is_called(m.member->name, baseline)) continue;
-      const std::map<std::string, double> values = summary(m.run.id);
-      if (const auto found = values.find(metric); found != values.end()) by_seed.emplace(m.run.seed, found->second);
-    }
-    if (!by_seed.empty()) return by_seed;
-  }
-  return {};
+std::optional<double> ViewBuilder::value_of(const std::string& key, const std::string& metric) {
+  const std::optional<RunId> id = db::RunStore(connection_).find_by_key(key);
+  if (!id) return std::nullopt;
+  const std::map<std::string, double> values = summary(*id);
+  const auto found = values.find(metric);
+  return found == values.end() ? std::nullopt : std::optional(found->second);
 }
 
 ResultTable ViewBuilder::results(const db::ExperimentRow& row) {
   ResultTable table;
   table.baseline = row.baseline;
-  std::map<std::string, std::map<std::int64_t, double>> baselines;
   for (const db::ListedRun& listed : members(row.id)) {
     const RunView v = run(listed);
     ResultRow r{v.name,  v.id, v.state, v.seed, v.is_baseline, v.metrics, {}, {}, v.runtime_s, v.total_parameters, v.active_parameters,
                 v.varied};
     const auto own = r.values.find(table.metric);
-    if (own != r.values.end() && !v.baseline.empty()) {
-      if (!baselines.contains(v.baseline)) baselines[v.baseline] = baseline_values(row, v.baseline, table.metric);
-      const std::map<std::int64_t, double>& by_seed = baselines[v.baseline];
-      if (const auto base = by_seed.find(v.seed); base != by_seed.end()) {
-        r.delta = own->second - base->second;
-        if (base->second != 0) r.delta_pct = 100 * *r.delta / base->second;
-      }
+    const std::optional<double> base = value_of(listed.member->baseline_key, table.metric);
+    if (own != r.values.end() && base) {
+      r.delta = own->second - *base;
+      if (*base != 0) r.delta_pct = 100 * *r.delta / *base;
     }
     table.rows.push_back(std::move(r));
   }

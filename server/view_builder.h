@@ -26,8 +26,8 @@ class ViewBuilder {
 
  private:
   std::map<std::string, double> summary(RunId id);
-  // The value of `metric` of every run called `baseline`, by seed: within the experiment, else in others of its matrix and profile.
-  std::map<std::int64_t, double> baseline_values(const db::ExperimentRow& row, const std::string& baseline, const std::string& metric);
+  // The latest value of `metric` of the run with that key, wherever it is listed.
+  std::optional<double> value_of(const std::string& key, const std::string& metric);
 
   db::Connection& connection_;
   core::TimePoint now_;

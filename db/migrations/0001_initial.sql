@@ -67,7 +67,8 @@ CREATE TABLE members (
   name          TEXT NOT NULL,
   run_id        INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
   position      INTEGER NOT NULL,
-  baseline      TEXT NOT NULL,
+  baseline      TEXT NOT NULL,                  -- name of the run it is compared with; '' = none
+  baseline_key  TEXT NOT NULL,                  -- key of that run
   notes         TEXT NOT NULL,
   tags          TEXT NOT NULL,                  -- JSON list
   varied        TEXT NOT NULL,                  -- JSON list of [knob, value]

@@ -23,8 +23,8 @@ struct Listed : test::TempDatabase {
       experiments.put({0, "matrix", "second", "", "", "", {}, "m.yaml", 2, test::at_s(0)});
       for (const auto& [experiment, name, run] :
            std::vector<std::tuple<int, std::string, int>>{{1, "r3", 3}, {1, "r1", 1}, {1, "r2", 2}, {2, "again", 2}, {2, "r4_100%", 4}}) {
-        experiments.put_member({experiment, "", name, run, "", "", run == 4 ? std::vector<std::string>{"big"} : std::vector<std::string>{},
-                                nlohmann::json::array()});
+        experiments.put_member({experiment, "", name, run, "", "", "",
+                                run == 4 ? std::vector<std::string>{"big"} : std::vector<std::string>{}, nlohmann::json::array()});
       }
       for (const auto& [run, loss] : std::vector<std::pair<int, double>>{{1, 3}, {2, 1}, {3, 2}})
         metrics.put(run, 1, 5, {{"eval/loss", loss}});
@@ -114,7 +114,7 @@ TEST_CASE("an experiment is found again by matrix, name and profile; its members
     CHECK(s.get(1).created_at == test::at_s(0));
     CHECK(s.put({0, "matrix", "first", "demo", "", "", {}, "n.yaml", 0, test::at_s(50)}) > 2);
     CHECK(s.limits() == std::map<db::ExperimentId, int>{{1, 1}, {2, 2}});
-    s.put_member({1, "", "r1", 4, "", "", {}, nlohmann::json::array()});
+    s.put_member({1, "", "r1", 4, "", "", "", {}, nlohmann::json::array()});
     CHECK(s.members(1)[1].run_id == 4);
     CHECK(s.experiments_of(2) == std::vector<db::ExperimentId>{1, 2});
     CHECK(s.listings(2)[1].name == "again");

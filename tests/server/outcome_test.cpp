@@ -1,0 +1,81 @@
+// How an attempt's end is judged, row by row.
+#include "server/outcome.h"
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+
+#include "tests/db/fixtures.h"
+
+using namespace moelab;
+using core::RunState;
+using test::at_s;
+
+namespace {
+
+struct Case {
+  const char* what;
+  RunState state;
+  std::optional<db::StopIntent> intent;
+  server::Exit exit;
+  std::optional<db::FinalWord> word;
+  int restarts;
+  RunState to;
+  bool restart;
+};
+
+const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2, {}, false}, kExit75{75, {}, false},
+    kKilled{{}, SIGKILL, false}, kOom{{}, SIGKILL, true};
+const db::FinalWord kCompleted{"completed", "", ""}, kFailed{"failed", "data", "no tokens"}, kPreempted{"preempted", "", ""},
+    kMemory{"failed", "internal", "CUDA out of memory. Tried to allocate 2 GiB"}, kCpuMemory{"failed", "internal", "std::bad_alloc"};
+
+}  // namespace
+
+TEST_CASE("every way an attempt can end") {
+  using enum RunState;
+  using db::StopIntent;
+  const std::vector<Case> cases{
+      {"done", running, {}, kExit0, kCompleted, 0, completed, false},
+      {"done while being cancelled", stopping, StopIntent::cancel, kExit0, kCompleted, 0, completed, false},
+      {"done under an earlier daemon", running, {}, kGone, kCompleted, 0, completed, false},
+      {"bad data", running, {}, kExit2, kFailed, 0, failed, false},
+      {"GPU memory", running, {}, kExit1, kMemory, 0, out_of_memory, false},
+      {"CPU memory", running, {}, kExit1, kCpuMemory, 0, out_of_memory, false},
+      {"the kernel's OOM killer", running, {}, kOom, {}, 0, out_of_memory, false},
+      {"cancelled, checkpointed", stopping, StopIntent::cancel, kExit75, kPreempted, 0, cancelled, false},
+      {"cancelled, killed after the grace", stopping, StopIntent::cancel, kKilled, {}, 0, cancelled, false},
+      {"timed out", stopping, StopIntent::timeout, kExit75, kPreempted, 0, timed_out, false},
+      {"daemon stops", stopping, StopIntent::shutdown, kExit75, kPreempted, 0, queued, false},
+      {"daemon stops, worker killed", stopping, StopIntent::shutdown, kKilled, {}, 3, queued, false},
+      {"somebody sent SIGTERM", running, {}, kExit75, kPreempted, 3, queued, false},
+      {"crash", running, {}, kKilled, {}, 0, queued, true},
+      {"left without a word", running, {}, kExit0, {}, 2, queued, true},
+      {"crash, restarts used up", running, {}, kKilled, {}, 3, failed, false},
+      {"configuration error before the journal", starting, {}, kExit2, {}, 0, failed, false},
+      {"gone under an earlier daemon", running, {}, kGone, {}, 0, queued, true},
+      {"gone under an earlier daemon, restarts used up", running, {}, kGone, {}, 3, lost, false},
+      {"never let go by an earlier daemon", starting, {}, kGone, {}, 3, queued, false},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.what);
+    db::RunRow run;
+    run.state = c.state;
+    run.stop_intent = c.intent;
+    run.restarts = c.restarts;
+    run.resources.max_restarts = 3;
+    const db::AttemptEnd end = server::judge(run, c.exit, c.word, at_s(0));
+    CHECK(core::to_string(end.to) == core::to_string(c.to));
+    CHECK(end.counts_as_restart == c.restart);
+    CHECK(core::is_legal(c.state, end.to));
+    CHECK(end.not_before.has_value() == c.restart);
+    if (end.to != completed) CHECK_FALSE(end.reason.empty());
+  }
+}
+
+TEST_CASE("the back-off doubles up to a minute") {
+  CHECK(server::backoff(1).count() == 1);
+  CHECK(server::backoff(2).count() == 2);
+  CHECK(server::backoff(6).count() == 32);
+  CHECK(server::backoff(7).count() == 60);
+  CHECK(server::backoff(1000).count() == 60);
+}
