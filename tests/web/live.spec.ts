@@ -8,7 +8,7 @@ const REFUSED = /Failed to load resource|ERR_/;
 test.describe('live', () => {
   test('a step arrives in the cell, the header and the curve without a reload', async ({ page }) => {
     await page.goto('/experiments/2');
-    const row = page.locator('tr[data-row="5"]');
+    const row = page.locator('tr[data-row^="5:"]');
     await expect(row.locator('td[data-column="progress"]')).toContainText('330 / 600');
     await expect(page.getByTestId('connection')).toHaveText('Live');
     const before = await row.locator('td[data-column="eval_loss"]').innerText();
@@ -25,11 +25,16 @@ test.describe('live', () => {
 
   test('a run that belongs to two experiments keeps its name in each', async ({ page }) => {
     await page.goto('/experiments/3');
-    const row = page.locator('tr[data-row="5"]');
+    const row = page.locator('tr[data-row^="5:"]');
     await expect(row.locator('.name-link')).toHaveText('b3_e8_k1');
     await tick(page, 30);
     await expect(row.locator('td[data-column="progress"]')).toContainText('360 / 600');
     await expect(row.locator('.name-link')).toHaveText('b3_e8_k1');
+  });
+
+  test('a run with two names in one experiment stands there twice', async ({ page }) => {
+    await page.goto('/experiments/1');
+    await expect(column(page, 'name').locator('.name-link')).toHaveText(['llama2_ref', 'moedl_dense', 'dense_wide']);
   });
 
   test('the progress of the list moves', async ({ page }) => {
@@ -175,7 +180,7 @@ test.describe('trouble', () => {
 
   test('a lost connection shows a banner; back again, what was missed is read', async ({ page }) => {
     await page.goto('/experiments/2');
-    const progress = page.locator('tr[data-row="5"] td[data-column="progress"]');
+    const progress = page.locator('tr[data-row^="5:"] td[data-column="progress"]');
     await expect(progress).toContainText('330 / 600');
     await page.route('**/api/v1/stream', (route) => route.abort());
     await page.request.post('/__mock/drop');

@@ -66,8 +66,8 @@ const STUDY: ExperimentPlan[] = [
     tags: ['dense'],
     notes: 'A dense Llama-2 trunk of the same active size, twice: once as the plain model, once as Moedl with one expert.',
     runs: [
-      { name: 'llama2_ref', varied: {}, state: 'completed', share: 1, loss: 2.914, balance: 'dense', experts: 1, active: 1, parameters: 2.9e6 },
-      { name: 'moedl_dense', varied: { 'moe.num_experts': 1 }, state: 'completed', share: 1, loss: 2.9138, balance: 'dense', experts: 1, active: 1, parameters: 2.9e6 },
+      { name: 'llama2_ref', varied: {}, state: 'completed', share: 1, loss: 2.914, balance: 'dense', experts: 1, active: 1, parameters: 2.9e6, alias: ['reference', 'moedl_dense'] },
+      { name: 'dense_wide', varied: { 'model.intermediate_size': 512 }, state: 'completed', share: 1, loss: 2.9038, balance: 'dense', experts: 1, active: 1, parameters: 3.4e6 },
     ],
   },
   {

@@ -42,17 +42,17 @@ function readCatalog(): Schemas['MetricInfo'][] {
   return [...joined.matchAll(entry)].map(([, name, unit, direction, title, group, doc]) => ({ name, unit, direction, title, group, doc }) as Schemas['MetricInfo']);
 }
 
-function memberRun(experimentId: number, id: number): Run {
-  const member = world.members.find((m) => m.experimentId === experimentId && m.run === id);
+function memberRun(experimentId: number, id: number, name: string): Run {
+  const member = world.members.find((m) => m.experimentId === experimentId && m.run === id && m.name === name);
   const run = world.runs.get(id);
   const experiment = world.experiments.find((e) => e.id === experimentId);
   if (!member || !run || !experiment) throw new Error('broken fixture');
-  const { baseline, name } = experiment.plan;
-  return { ...run, name: member.name, experiment: name, experiment_id: experimentId, baseline, is_baseline: member.name === baseline, varied: member.varied };
+  const { baseline } = experiment.plan;
+  return { ...run, name, experiment: experiment.plan.name, experiment_id: experimentId, baseline, is_baseline: name === baseline, varied: member.varied };
 }
 
 function membersOf(experimentId: number): Run[] {
-  return world.members.filter((m) => m.experimentId === experimentId).map((m) => memberRun(experimentId, m.run));
+  return world.members.filter((m) => m.experimentId === experimentId).map((m) => memberRun(experimentId, m.run, m.name));
 }
 
 function experimentView(id: number): Schemas['ExperimentDetail'] {

@@ -68,7 +68,10 @@ describe('mergeMember', () => {
   it('takes the progress but keeps the name that the run has in this experiment', () => {
     expect(mergeMember(row, fresh)).toMatchObject({ name: 'b3_e8_k1', experiment_id: 3, is_baseline: true, varied: { x: 1 }, step: 9 });
   });
-  it('takes everything when the experiment is the same', () => {
-    expect(mergeMember(row, { ...fresh, experiment_id: 3 })).toMatchObject({ name: 'a2', step: 9 });
+  it('keeps its name also when the other name is in the same experiment', () => {
+    expect(mergeMember(row, { ...fresh, experiment_id: 3 })).toMatchObject({ name: 'b3_e8_k1', step: 9 });
+  });
+  it('takes everything when place and name are the same', () => {
+    expect(mergeMember(row, { ...fresh, experiment_id: 3, name: 'b3_e8_k1' })).toMatchObject({ baseline: 'a0', step: 9 });
   });
 });

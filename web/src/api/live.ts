@@ -15,9 +15,9 @@ const RESULTS_MS = 1500;
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 15_000;
 
-/** A run can be listed under several experiments; a row keeps the name and the baseline it has in its own. */
+/** A run can be listed under several experiments, and twice in one; a row keeps the name and the baseline it has where it stands. */
 export function mergeMember(row: Run, fresh: Run): Run {
-  if (row.experiment_id === fresh.experiment_id) return { ...row, ...fresh };
+  if (row.experiment_id === fresh.experiment_id && row.name === fresh.name) return { ...row, ...fresh };
   const { name, experiment, experiment_id, matrix, baseline, is_baseline, varied, tags } = row;
   return { ...row, ...fresh, name, experiment, experiment_id, matrix, baseline, is_baseline, varied, tags };
 }

@@ -7,6 +7,7 @@ import { IconBan, IconRotateClockwise } from '@tabler/icons-react';
 import { useRunVerb } from '../api/queries';
 import type { Run } from '../api/types';
 import { plural } from '../lib/format';
+import { otherNames } from '../lib/aliases';
 import { canCancel, canRetry } from '../lib/states';
 
 export function tellFailure(title: string, error: Error): void {
@@ -16,14 +17,14 @@ export function tellFailure(title: string, error: Error): void {
 export function RunActions({ run }: { run: Run }) {
   const cancel = useRunVerb('cancel');
   const retry = useRunVerb('retry');
-  const others = run.aliases.length - 1;
+  const others = otherNames(run).length;
 
   const askCancel = () =>
     modals.openConfirmModal({
       title: `Cancel ${run.name}?`,
       children:
         (run.state === 'queued' ? 'It leaves the queue.' : 'Its worker writes a checkpoint and leaves; "Retry" goes on from there.') +
-        (others > 0 ? ` It is listed in ${plural(others, 'other experiment')} too.` : ''),
+        (others > 0 ? ` It is listed in ${plural(others, 'other place')} too.` : ''),
       labels: { confirm: 'Cancel the run', cancel: 'Keep it' },
       confirmProps: { color: 'red.8' },
       onConfirm: () => cancel.mutate(run.id, { onError: (error) => tellFailure(`${run.name} was not cancelled`, error) }),

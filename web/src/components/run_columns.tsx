@@ -5,6 +5,7 @@ import { Link } from 'react-router';
 
 import type { ResultRow, Run } from '../api/types';
 import { ago, compact, dateTime, duration, fixed, knobValue, significant } from '../lib/format';
+import { otherNames } from '../lib/aliases';
 import { isFiniteNumber, toNumber } from '../lib/numbers';
 import { isTerminal } from '../lib/states';
 import type { Column } from './DataTable';
@@ -13,6 +14,11 @@ import { Flash } from './Flash';
 import { Knobs } from './Knobs';
 import { RunProgress } from './RunProgress';
 import { StateBadge } from './StateBadge';
+
+/** A run may stand twice in one experiment, under two names. */
+export function rowId({ run }: RunRow): string {
+  return `${run.id}:${run.name}`;
+}
 
 export interface RunRow {
   run: Run;
@@ -46,7 +52,7 @@ function metricColumn(id: string, title: string, name: string, format: (value: n
 }
 
 function NameCell({ run }: { run: Run }) {
-  const others = run.aliases.filter((alias) => alias.experiment_id !== run.experiment_id);
+  const others = otherNames(run);
   return (
     <span style={{ display: 'inline-flex', alignItems: 'center', gap: 7, whiteSpace: 'nowrap' }}>
       <Link className="name-link" to={`/runs/${run.id}`}>

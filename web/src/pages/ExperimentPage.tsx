@@ -18,7 +18,7 @@ import { DataTable, type Column } from '../components/DataTable';
 import { EmptyState } from '../components/EmptyState';
 import { ErrorState } from '../components/ErrorState';
 import { tellFailure } from '../components/run_actions';
-import { runColumns, type RunRow } from '../components/run_columns';
+import { rowId, runColumns, type RunRow } from '../components/run_columns';
 import { SegmentedProgress } from '../components/SegmentedProgress';
 import { StateBadge } from '../components/StateBadge';
 import { useNow } from '../components/use_now';
@@ -52,7 +52,7 @@ const TICKED_AT_FIRST = 4;
 function firstTicked(runs: Run[]): number[] {
   const drawable = runs.filter((run) => Object.keys(run.metrics).length > 0);
   const ordered = [...drawable].sort((a, b) => Number(b.is_baseline) - Number(a.is_baseline));
-  return ordered.slice(0, TICKED_AT_FIRST).map((run) => run.id);
+  return [...new Set(ordered.map((run) => run.id))].slice(0, TICKED_AT_FIRST);
 }
 
 function matches({ run }: RunRow, text: string): boolean {
@@ -159,7 +159,7 @@ function Loaded({ experiment }: { experiment: ExperimentDetail }) {
     setParams({ runs: next.join(',') }, { replace: true });
   };
   const chartRuns = useMemo(() => {
-    const byId = new Map(runs.map((run) => [run.id, run]));
+    const byId = new Map(runs.toReversed().map((run) => [run.id, run])); // under its first name
     return ticked.flatMap((id, i): ChartRun[] => {
       const run = byId.get(id);
       return run ? [{ run, label: run.name, ...seriesLook(i, palette) }] : [];
@@ -167,8 +167,8 @@ function Loaded({ experiment }: { experiment: ExperimentDetail }) {
   }, [runs, ticked, palette]);
   const looks = new Map(chartRuns.map((chartRun) => [chartRun.run.id, chartRun]));
 
-  const resultOf = new Map(results.data?.rows.map((row) => [row.run_id, row]));
-  const rows = runs.map((run): RunRow => ({ run, result: resultOf.get(run.id), baseline: results.data?.baseline ?? null, now }));
+  const resultOf = new Map(results.data?.rows.map((row) => [`${row.run_id}:${row.name}`, row]));
+  const rows = runs.map((run): RunRow => ({ run, result: resultOf.get(`${run.id}:${run.name}`), baseline: results.data?.baseline ?? null, now }));
   const shown = rows.filter((row) => matches(row, search));
   const columns = [tickColumn(ticked, looks, toggle), ...DATA_COLUMNS];
 
@@ -228,7 +228,7 @@ function Loaded({ experiment }: { experiment: ExperimentDetail }) {
             label={`Runs of ${experiment.name}`}
             rows={shown}
             columns={columns}
-            rowId={(row) => String(row.run.id)}
+            rowId={rowId}
             sorting={sorting}
             setSorting={setSorting}
             hidden={hidden}

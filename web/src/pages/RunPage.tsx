@@ -21,6 +21,7 @@ import { RunActions } from '../components/run_actions';
 import { RunProgress } from '../components/RunProgress';
 import { RunStats } from '../components/RunStats';
 import { StateBadge } from '../components/StateBadge';
+import { otherNames } from '../lib/aliases';
 import { isTerminal } from '../lib/states';
 import { NotFoundPage } from './NotFoundPage';
 import { useId } from './use_id';
@@ -35,7 +36,7 @@ const TABS = [
 ];
 
 function Header({ run }: { run: RunDetail }) {
-  const others = run.aliases.filter((alias) => alias.experiment_id !== run.experiment_id);
+  const others = otherNames(run);
   return (
     <div>
       <nav className="crumbs" aria-label="Breadcrumb">
@@ -43,7 +44,7 @@ function Header({ run }: { run: RunDetail }) {
         <IconChevronRight size={13} aria-hidden />
         <Link to={`/experiments/${run.experiment_id}`}>{run.experiment}</Link>
         {others.map((alias) => (
-          <span key={alias.experiment_id}>
+          <span key={`${alias.experiment_id}:${alias.name}`}>
             {' '}
             · also <Link to={`/experiments/${alias.experiment_id}`}>{`${alias.experiment} / ${alias.name}`}</Link>
           </span>

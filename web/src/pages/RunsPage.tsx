@@ -11,7 +11,7 @@ import { ColumnMenu } from '../components/ColumnMenu';
 import { DataTable, type Column } from '../components/DataTable';
 import { EmptyState } from '../components/EmptyState';
 import { ErrorState } from '../components/ErrorState';
-import { runColumns, type RunRow } from '../components/run_columns';
+import { rowId, runColumns, type RunRow } from '../components/run_columns';
 import { useNow } from '../components/use_now';
 import { plural } from '../lib/format';
 import { STATES } from '../lib/states';
@@ -122,7 +122,7 @@ export function RunsPage() {
             label="Runs"
             rows={rows}
             columns={COLUMNS}
-            rowId={(row) => String(row.run.id)}
+            rowId={rowId}
             sorting={sorting}
             setSorting={setSorting}
             hidden={hidden}
