@@ -97,7 +97,8 @@ json read_json(const fs::path& file) {
 }
 
 void check_hashes(const fs::path& directory) {
-  for (const auto& [name, hash] : read_json(directory / kDone).at("files").items()) {
+  const json done = read_json(directory / kDone);
+  for (const auto& [name, hash] : done.at("files").items()) {
     const auto found = core::sha256_of_file(directory / name);
     if (!found) throw Error(ErrorKind::storage, name + " is missing or cannot be read");
     if (*found != hash) throw Error(ErrorKind::storage, name + " does not match its hash");

@@ -1,5 +1,6 @@
 #include "worker/train/prepare_command.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
@@ -30,11 +31,14 @@ void copy_tokens(const fs::path& from, const fs::path& directory, const std::str
 
 void prepare_command(const PrepareCommand& command, std::ostream& out) {
   DataWatcher watcher;
-  watcher.progress = [last = std::string()](std::string_view phase, std::int64_t done, std::int64_t total) mutable {
+  watcher.progress = [shown = std::string(), time = std::chrono::steady_clock::time_point()](std::string_view phase, std::int64_t done,
+                                                                                             std::int64_t total) mutable {
     if (stop_requested()) throw core::Error(core::ErrorKind::usage, "interrupted; nothing was written");
-    const std::string line = std::string(phase) + ": " + std::to_string(total > 0 ? 100 * done / total : 100) + " %";
-    if (line != last) log_info("%s", line.c_str());
-    last = line;
+    const auto now = std::chrono::steady_clock::now();
+    if (phase == shown && done < total && now - time < std::chrono::seconds(1)) return;
+    shown = phase;
+    time = now;
+    log_info("%s: %.1f of %.1f MB", shown.c_str(), static_cast<double>(done) / 1e6, static_cast<double>(total) / 1e6);
   };
   watcher.notice = [](const std::string& message) { log_info("%s", message.c_str()); };
   const TrainingData data = load_training_data(command.config, command.cache_dir, command.threads, watcher);
