@@ -2,7 +2,8 @@
 // worker/event_sink, read by server/ingest. The journal is the truth; the database can be rebuilt from it.
 //
 // Common keys: "v" (format version), "seq" (1, 2, 3, ... within an attempt), "attempt" (1, 2, ...), "step" (optimiser
-// steps completed), "time" (RFC 3339, UTC, ms), "type". Payload by type:
+// steps completed), "time" (RFC 3339, UTC, ms), "type".
+// The keys of the payload stand beside them; NaN and infinities are written as strings (json_number.h). Payload by type:
 //   started      pid, host, device, threads, resumed_from_step (0 = fresh start), max_steps, total_parameters,
 //                active_parameters, tokens_per_step, libtorch, code_version
 //   progress     phase ("tokenize" | "train_tokenizer"), done, total       (bytes; before the first step)
@@ -39,7 +40,7 @@ struct Event {
 };
 
 std::string to_string(EventType type);
-// One line without the trailing newline.
+// One line without the trailing newline. Throws Error(internal) when the payload uses a common key.
 std::string encode(const Event& event);
 // Throws Error(storage) for a line that is not an event of this format version.
 Event decode(const std::string& line);
