@@ -104,7 +104,7 @@ nlohmann::json Client::get(const std::string& path) const {
 }
 
 nlohmann::json Client::post(const std::string& path, const nlohmann::json& body) const {
-  return parts_->read(parts_->http.Post(path, body.dump(), "application/json"));
+  return parts_->read(parts_->http.Post(path, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "application/json"));
 }
 
 void Client::follow(const std::string& path, const std::function<bool(const std::string&, const std::string&)>& on_message) const {

@@ -93,7 +93,8 @@ std::string text_or(const nlohmann::json& object, const std::string& key, const 
 
 std::string knobs_text(const nlohmann::json& varied) {
   std::string text;
-  for (const auto& [path, value] : varied.items()) text += (text.empty() ? "" : " ") + path + "=" + plain(value);
+  for (const auto& [path, value] : varied.items())
+    text += (text.empty() ? "" : " ") + path + "=" + (value.is_null() ? "null" : plain(value));
   return text;
 }
 

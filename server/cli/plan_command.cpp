@@ -96,7 +96,7 @@ int plan(const Submission& submission, bool as_json, bool as_csv) {
               << warning.message << "\n";
   }
   if (as_json) {
-    std::cout << plan.dump(2) << "\n";
+    std::cout << plan.dump(2, ' ', false, json::error_handler_t::replace) << "\n";
     return core::kExitDone;
   }
   if (as_csv) {

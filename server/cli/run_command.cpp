@@ -41,7 +41,7 @@ int run(const Options& options) {
 
   Watch watch(client, submitted.at("runs").get<std::vector<json>>());
   if (!watch_until_done(watch, !options.as_json)) {
-    std::cerr << "Stopping: workers checkpoint and leave. The same command goes on from there.\n";
+    std::cerr << "Stopping: workers checkpoint and leave; Ctrl-C again ends at once. The same command goes on from there.\n";
     app.stop();
     return core::kExitInterrupted;
   }

@@ -15,7 +15,7 @@ CLI::App& Verbs::add_group(const std::string& name, const std::string& summary) 
 CLI::App& Verbs::add_to(CLI::App& group, const std::string& name, const std::string& summary, const std::string& examples,
                         std::function<int()> action) {
   CLI::App& verb = *group.add_subcommand(name, summary);
-  if (!examples.empty()) verb.footer("Examples:\n" + examples);
+  if (!examples.empty()) verb.footer("Examples:\n" + examples + "\n");
   verb.callback([this, action = std::move(action)] { code_ = action(); });
   return verb;
 }

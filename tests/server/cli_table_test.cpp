@@ -7,13 +7,14 @@
 #include "server/cli/table.h"
 
 using namespace moelab::server::cli;
+using namespace std::string_literals;
 
 namespace {
 
 Table sample() {
   Table table({{"run"}, {"loss", true}, {"empty"}, {"note", false, true}});
-  table.add({"a0", "1.25", "", "plain, \"quoted\""});
-  table.add({"a1_longer", "12.5", "", "x"});
+  table.add({"a0"s, "1.25"s, ""s, "plain, \"quoted\""s});
+  table.add({"a1_longer"s, "12.5"s, ""s, "x"s});
   return table;
 }
 
@@ -42,7 +43,7 @@ TEST_CASE("widths are counted in characters, not in bytes or colour codes") {
   Terminal colours;
   colours.colours = true;
   Table table({{"a"}, {"b"}});
-  table.add({Cell("x", Tone::good), "y"});
+  table.add({Cell("x", Tone::good), "y"s});
   CHECK(table.text(colours) == "\033[2ma\033[0m  \033[2mb\033[0m\n\033[32mx\033[0m  y\n");
 }
 
