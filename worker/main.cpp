@@ -37,10 +37,10 @@ void add_generate(CLI::App& app) {
   command->add_option("--from", options->from, "Run directory or checkpoint directory")->required()->check(CLI::ExistingDirectory);
   command->add_option("--prompt", options->prompts, "Text to continue; may be given several times")->required();
   command->add_option("--max-new-tokens", options->sampling.max_new_tokens)->check(CLI::NonNegativeNumber)->capture_default_str();
-  command->add_option("--temperature", options->sampling.temperature)->check(CLI::Range(1e-6, 1e6))->capture_default_str();
+  command->add_option("--temperature", options->sampling.temperature)->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--top-k", options->sampling.top_k, "Choose among the k likeliest tokens; 0 = all")->check(CLI::NonNegativeNumber);
   command->add_option("--top-p", options->sampling.top_p, "Choose among the likeliest tokens of this total probability")
-      ->check(CLI::Range(1e-6, 1.0));
+      ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", options->sampling.seed)->capture_default_str();
   command->add_flag("--greedy", options->sampling.greedy, "Always take the likeliest token");
   command->add_flag("--json", options->json, "One JSON object a prompt: prompt, text, tokens");
@@ -57,7 +57,8 @@ void add_prepare(CLI::App& app) {
   auto options = std::make_shared<PrepareCommand>();
   command->add_option("--path", options->config.data.path, "Files, directories or globs of .txt and .jsonl")->required();
   command->add_option("--out", options->out, "Directory for tokenizer.model, train.bin, val.bin and their sidecars")->required();
-  command->add_option("--vocab-size", options->config.model.vocab_size)->required()->check(CLI::PositiveNumber);
+  command->add_option("--vocab-size", options->vocab_size, "Tokens of the tokenizer; needed unless --tokenizer is given")
+      ->check(CLI::PositiveNumber);
   command->add_option("--tokenizer", options->config.data.tokenizer, "SentencePiece model; without it one is trained")
       ->check(CLI::ExistingFile);
   command->add_option("--val-path", options->config.data.val_path, "Validation corpus; without it documents are held out");

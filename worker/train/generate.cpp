@@ -22,7 +22,7 @@ std::int64_t sample_token(const torch::Tensor& logits_V, const SamplingOptions& 
   std::vector<std::int64_t> order(static_cast<std::size_t>(contiguous_V.numel()));
   std::iota(order.begin(), order.end(), 0);
   const auto likelier = [&](std::int64_t a, std::int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; };
-  if (options.greedy) return *std::min_element(order.begin(), order.end(), likelier);
+  if (options.greedy || options.temperature == 0) return *std::min_element(order.begin(), order.end(), likelier);
 
   const auto size = static_cast<std::int64_t>(order.size());
   const std::int64_t k = options.top_k > 0 ? std::min(options.top_k, size) : size;

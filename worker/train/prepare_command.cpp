@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
+#include <thread>
 
 #include "core/error.h"
 #include "worker/data/data_source.h"
@@ -27,6 +28,23 @@ void copy_tokens(const fs::path& from, const fs::path& directory, const std::str
   write_durably(directory / (name + ".json"), sidecar.dump(2) + "\n");
 }
 
+// Without a run there is no configuration to disagree with: a given tokenizer is taken as it is.
+core::RunConfig data_config(const PrepareCommand& command) {
+  core::RunConfig config = command.config;
+  if (config.data.tokenizer.empty()) {
+    if (!command.vocab_size) throw core::Error(core::ErrorKind::usage, "give --vocab-size to train a tokenizer, or --tokenizer to use one");
+    config.model.vocab_size = *command.vocab_size;
+    return config;
+  }
+  const Tokenizer tokenizer = Tokenizer::load(config.data.tokenizer);
+  config.model.vocab_size = command.vocab_size.value_or(tokenizer.vocab_size());
+  config.model.bos_token_id = tokenizer.bos_id();
+  config.model.eos_token_id = tokenizer.eos_id();
+  config.data.bos = config.data.bos && tokenizer.bos_id();
+  config.data.eos = config.data.eos && tokenizer.eos_id();
+  return config;
+}
+
 }  // namespace
 
 void prepare_command(const PrepareCommand& command, std::ostream& out) {
@@ -41,7 +59,8 @@ void prepare_command(const PrepareCommand& command, std::ostream& out) {
     log_info("%s: %.1f of %.1f MB", shown.c_str(), static_cast<double>(done) / 1e6, static_cast<double>(total) / 1e6);
   };
   watcher.notice = [](const std::string& message) { log_info("%s", message.c_str()); };
-  const TrainingData data = load_training_data(command.config, command.cache_dir, command.threads, watcher);
+  const int threads = command.threads > 0 ? command.threads : static_cast<int>(std::thread::hardware_concurrency());
+  const TrainingData data = load_training_data(data_config(command), command.cache_dir, threads, watcher);
   const DataSummary& summary = data.summary;
   const std::int64_t vocab_size = data.tokenizer->vocab_size();
 

@@ -7,7 +7,7 @@ namespace moelab::worker {
 
 struct SamplingOptions {
   std::int64_t max_new_tokens = 64;
-  double temperature = 0.8;  // > 0
+  double temperature = 0.8;  // 0 = greedy
   std::int64_t top_k = 0;    // keep the k most likely tokens; 0 = all
   double top_p = 1;          // then the smallest set of likeliest tokens whose probability reaches p; 1 = all
   std::uint64_t seed = 0;

@@ -68,6 +68,9 @@ TEST_CASE("temperature, top-k and top-p by hand") {
   CHECK(at(0.9999) == 2);
   options.top_p = 0.4;
   CHECK(at(0.9999) == 0);
+  options.temperature = 0;
+  CHECK(sample_token(torch::tensor({1.0, 2.0, 2.0}), options, 0.99) == 1);
+  options.temperature = 1;
   options.greedy = true;
   CHECK(sample_token(torch::tensor({1.0, 2.0, 2.0}), options, 0.99) == 1);
 }
