@@ -130,8 +130,8 @@ TEST_CASE("a resumed attempt supersedes the rewound tail and nothing else; a sta
   CHECK(t.run(t.id).step == 4);
   t.database.read([&](db::Connection& c) { CHECK(db::LoadStore(c).steps(t.id, 0).empty()); });
   second.loss(5, 500);
-  first.loss(6, 6);
   second.loss(6, 600);
+  first.loss(6, 6);
   t.ingest.drain(t.id);
   CHECK(t.losses() == "1:1 2:2 3:3 4:4 5:500 6:600 ");
   auto third = t.writer(3);
