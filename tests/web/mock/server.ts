@@ -310,6 +310,8 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
   ['POST', /^\/runs\/(\d+)\/retry$/, (id) => retry(id)],
   ['GET', /^\/runs\/(\d+)\/metrics$/, (id, query) => {
     runOr404(id);
+    const most = Number(query.get('max_points') ?? 500);
+    if (most > 0 && most < 4) throw new Refusal(400, 'usage', 'max_points must be 0 (all) or at least 4');
     return { series: seriesOf(world, id, query.get('keys')?.split(',').filter(Boolean) ?? [], catalog) };
   }],
   ['GET', /^\/runs\/(\d+)\/expert-load$/, (id, query, _request, response) => {

@@ -143,7 +143,7 @@ export const metricNamesQuery = (run: Run) =>
   queryOptions({
     queryKey: ['metric-names', run.id, run.step > 0],
     queryFn: async ({ signal }) => {
-      const { series } = await get<SeriesList>(`/runs/${run.id}/metrics`, { max_points: 2 }, signal);
+      const { series } = await get<SeriesList>(`/runs/${run.id}/metrics`, { max_points: 4 }, signal);
       return series.map(({ key }) => key);
     },
     staleTime: 120_000,
