@@ -165,6 +165,7 @@ TEST_CASE("two processes that want the same entry build it once, and both get it
   REQUIRE(::pipe(go) == 0);
   // Each child appends a line to `builds` if it builds; the builder does not finish before the other one is waiting.
   const auto child = [&](int number) {
+    ::alarm(60);  // without the lock both would build and wait for ever
     Notices notices;
     DataWatcher watcher = notices.watcher();
     watcher.progress = [&](std::string_view phase, std::int64_t, std::int64_t) {

@@ -208,8 +208,8 @@ TEST_CASE("stopped at any point, between micro-batches or inside an evaluation, 
     CHECK(second.end == TrainingEnd::completed);
     CHECK(second.losses == whole.losses);  // those of both attempts
     CHECK(evaluations(name) == evaluations("whole"));
-    CHECK(weights(name) == weights("whole"));
-    CHECK(!weights(name).empty());
+    const bool same_bytes = !weights(name).empty() && weights(name) == weights("whole");
+    CHECK(same_bytes);
   }
 }
 

@@ -113,7 +113,8 @@ TEST_CASE("killed and resumed, a run ends with the same bits as an uninterrupted
       for (const char* file : {"model.safetensors", "state.safetensors"}) {
         const std::string expected = read_file(dir.path() / "whole" / last / file);
         CHECK(!expected.empty());
-        CHECK_MESSAGE(read_file(broken / last / file) == expected, file);
+        const bool same_bytes = read_file(broken / last / file) == expected;
+        CHECK_MESSAGE(same_bytes, file);
       }
     }
   }
