@@ -28,9 +28,13 @@ struct Options {
 
 int run(const Options& options) {
   log_to_stderr("warn");
-  const json body = submission_body(*options.submission);  // a file that cannot be read needs no daemon
+  const AppOptions app_options = options.daemon->app();
+  // A wrong matrix is refused before a home is made or a worker is looked for.
+  const core::Plan plan = core::make_plan(plan_request(*options.submission, app_options.home / "cache"));
+  core::require_data(plan, options.submission->file);
+  const json body = submission_body(*options.submission);
   Interrupt::install();
-  App app(options.daemon->app());
+  App app(app_options);
   const http::HttpServer server(app.service(), app.bus(), {"127.0.0.1", 0, "", http::find_web_root()});
   const Client client(server.url(), "");
   const json submitted = client.post("/api/v1/experiments", body);

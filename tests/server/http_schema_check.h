@@ -1,6 +1,7 @@
 // Owns checking a JSON value against a schema of openapi.yaml, as far as that file uses JSON Schema. Used by http_api_test.cpp.
 #pragma once
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -47,7 +48,8 @@ class SchemaCheck {
   // Names that a schema knows, through allOf.
   void property_names(const Json& unresolved, std::vector<std::string>& names, bool& open) const {
     const Json& schema = resolve(unresolved);
-    for (const auto& [name, property] : schema.value("properties", Json::object()).items()) names.push_back(name);
+    const Json properties = schema.value("properties", Json::object());
+    for (const auto& [name, property] : properties.items()) names.push_back(name);
     if (schema.contains("additionalProperties") && schema["additionalProperties"] != false) open = true;
     if (!schema.contains("properties") && !schema.contains("allOf")) open = true;
     for (const Json& part : schema.value("allOf", Json::array())) property_names(part, names, open);
