@@ -70,7 +70,7 @@ torch::Tensor cross_entropy_rows(torch::Tensor& logits_RV, const torch::Tensor& 
   if (gradient) {
     auto gradient_RV = log_probability_RV.exp_();
     gradient_RV.scatter_add_(1, safe_R1, torch::full_like(safe_R1, -1, gradient_RV.options()));
-    logits_RV = gradient_RV.mul_(valid_R.unsqueeze(1) * scale).to(logits_RV.scalar_type());
+    logits_RV = gradient_RV.mul_(valid_R.unsqueeze(1)).mul_(scale).to(logits_RV.scalar_type());
   }
   return loss_R;
 }
