@@ -9,7 +9,7 @@
 
 serve_on=0
 if [ -t 0 ] && [ -t 1 ]; then serve_on=1; fi
-only=(--only 01_moedl_dense --only 'a?_moedl_*' --only c3_moedl_e32_k4 --only d2_moedl_s1_k3_e31 --only d4_moedl_s3_k1_e29 --only e1_moedl_cf_1.0)
+only=(--only reference --only a_load_balance --only c1_moedl_e8_k1 --only c3_moedl_e32_k4 --only d1_moedl_s0_k4_e32 --only d2_moedl_s1_k3_e31 --only d4_moedl_s3_k1_e29 --only e1_moedl_cf_1.0)
 port=7070
 while [ $# -gt 0 ]; do
   case "$1" in

@@ -40,12 +40,12 @@ std::string field_names(const nlohmann::json& object) {
 }
 
 std::string text_of_line(const std::string& line, const std::string& field, const std::string& where) {
-  const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-  if (json.is_discarded()) throw Error(ErrorKind::data, where + ": not valid JSON; a .jsonl file holds one JSON object a line");
-  if (!json.is_object()) throw Error(ErrorKind::data, where + ": not a JSON object; a .jsonl file holds one JSON object a line");
-  const auto it = json.find(field);
-  if (it == json.end()) {
-    throw Error(ErrorKind::data, where + ": no field \"" + field + "\" (fields here: " + field_names(json) + "); set data.text_field");
+  const nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
+  if (object.is_discarded()) throw Error(ErrorKind::data, where + ": not valid JSON; a .jsonl file holds one JSON object a line");
+  if (!object.is_object()) throw Error(ErrorKind::data, where + ": not a JSON object; a .jsonl file holds one JSON object a line");
+  const auto it = object.find(field);
+  if (it == object.end()) {
+    throw Error(ErrorKind::data, where + ": no field \"" + field + "\" (fields here: " + field_names(object) + "); set data.text_field");
   }
   if (!it->is_string()) throw Error(ErrorKind::data, where + ": field \"" + field + "\" is not a string; set data.text_field");
   return it->get<std::string>();

@@ -17,7 +17,7 @@ using torch::autograd::variable_list;
 
 constexpr std::int64_t kBlockRows = 64;
 // Scores in flight. Two such buffers (scores and their gradient) should stay in the outer cache beside the keys and values.
-constexpr std::int64_t kChunkElements = 1 << 20;
+constexpr std::int64_t kScoreChunk = 1 << 20;
 
 // Softmax of M rows that start at position `first`, in place; row r sees keys 0..first+r, the rest become 0.
 MOELAB_CPU_CLONES void softmax_rows(float* scores, float* logsumexp, float scale, std::int64_t first, std::int64_t rows,
@@ -85,7 +85,7 @@ struct Problem {
         scale(1.0F / std::sqrt(static_cast<float>(width))) {}
 
   std::int64_t chunk_sequences() const {
-    return std::clamp<std::int64_t>(kChunkElements / (groups * std::min(kBlockRows, length) * length), 1, batch);
+    return std::clamp<std::int64_t>(kScoreChunk / (groups * std::min(kBlockRows, length) * length), 1, batch);
   }
 
   // Visits chunks, heads of a group, and blocks from the last rows to the first: the first block of a chunk sees every key.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 
 #include <bit>
 #include <cstdint>
@@ -47,6 +48,11 @@ template <class Body>
 void parallel_rows(std::int64_t rows, std::int64_t elements_per_row, const Body& body) {
   const std::int64_t grain = elements_per_row > 0 ? 16384 / elements_per_row + 1 : rows;
   at::parallel_for(0, rows, grain, body);
+}
+
+// The hand-written loops take fp32 on the CPU; everything else goes through ATen. An undefined tensor is no obstacle.
+inline bool plain_float(const at::Tensor& x) {
+  return !x.defined() || (x.is_cpu() && x.scalar_type() == at::kFloat);
 }
 
 }  // namespace moelab::worker::cpu

@@ -14,7 +14,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kChunkElements = std::int64_t{16} << 20;  // logits of a chunk: 64 MB in fp32
+constexpr std::int64_t kLogitChunk = std::int64_t{16} << 20;  // logits of a chunk: 64 MB in fp32
 
 // -log p(target); with `gradient` the logits become scale * (p - onehot(target)).
 MOELAB_CPU_CLONES double cross_entropy_row(float* logits, std::int64_t target, float scale, bool gradient, std::int64_t vocab) {
@@ -80,7 +80,7 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
   static variable_list forward(AutogradContext* ctx, const Variable& x_TD, const Variable& weight_VD, const Variable& target_T,
                                double scale, std::int64_t ignored, bool gradient) {
     const auto tokens = x_TD.size(0), vocab = weight_VD.size(0);
-    const auto step = std::clamp<std::int64_t>(kChunkElements / vocab, std::min<std::int64_t>(tokens, 64), tokens);
+    const auto step = std::clamp<std::int64_t>(kLogitChunk / vocab, std::min<std::int64_t>(tokens, 64), tokens);
     const auto target = target_T.contiguous();
     auto sum = torch::zeros({}, x_TD.options().dtype(torch::kFloat64));
     Variable grad_x, grad_weight;

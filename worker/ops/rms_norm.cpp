@@ -58,10 +58,6 @@ MOELAB_CPU_CLONES void backward_rows(const float* x_rows, const float* rstd, con
   }
 }
 
-bool plain_float(const torch::Tensor& x) {
-  return !x.defined() || (x.is_cpu() && x.scalar_type() == torch::kFloat32);
-}
-
 class AddRmsNorm : public torch::autograd::Function<AddRmsNorm> {
  public:
   // An autograd node takes no undefined input, so an empty tensor stands for "no delta".
@@ -71,7 +67,7 @@ class AddRmsNorm : public torch::autograd::Function<AddRmsNorm> {
     const auto rows = stream_TD.size(0), width = stream_TD.size(1);
     const auto stream = stream_TD.contiguous();
     torch::Tensor sum, normed, rstd_T;
-    const bool fused = plain_float(stream) && plain_float(delta_TD) && out_type == torch::kFloat32;
+    const bool fused = cpu::plain_float(stream) && cpu::plain_float(delta_TD) && out_type == torch::kFloat32;
     if (fused) {
       const auto delta = delta_TD.defined() ? delta_TD.contiguous() : delta_TD;
       sum = delta.defined() ? torch::empty_like(stream) : stream;

@@ -56,10 +56,6 @@ torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& cos, const tor
   return torch::cat({parts[0] * cos - parts[1] * sin, parts[1] * cos + parts[0] * sin}, -1).to(x.scalar_type());
 }
 
-bool plain_float(const torch::Tensor& x) {
-  return x.is_cpu() && x.scalar_type() == torch::kFloat32;
-}
-
 }  // namespace
 
 RopeTable rope_table(std::int64_t positions, std::int64_t head_dim, double theta, const torch::TensorOptions& options) {
@@ -72,7 +68,7 @@ RopeTable rope_table(std::int64_t positions, std::int64_t head_dim, double theta
 
 torch::Tensor heads_from_rows(const torch::Tensor& rows_TX, std::int64_t batch, std::int64_t heads, const RopeTable& table) {
   const Layout n{batch, heads, rows_TX.size(0) / batch, rows_TX.size(1) / heads};
-  if (plain_float(rows_TX)) {
+  if (cpu::plain_float(rows_TX)) {
     const auto in = rows_TX.contiguous();
     auto out = torch::empty({n.batch, n.heads, n.length, n.width}, in.options());
     move_and_rotate(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(), n, table, true);
@@ -84,7 +80,7 @@ torch::Tensor heads_from_rows(const torch::Tensor& rows_TX, std::int64_t batch, 
 
 torch::Tensor rows_from_heads(const torch::Tensor& heads_BHLC, const RopeTable& table) {
   const Layout n{heads_BHLC.size(0), heads_BHLC.size(1), heads_BHLC.size(2), heads_BHLC.size(3)};
-  if (plain_float(heads_BHLC)) {
+  if (cpu::plain_float(heads_BHLC)) {
     const auto in = heads_BHLC.contiguous();
     auto out = torch::empty({n.batch * n.length, n.heads * n.width}, in.options());
     move_and_rotate(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(), n, table, false);

@@ -30,10 +30,6 @@ MOELAB_CPU_CLONES float gradient_row(const float* gate, const float* up, float s
   return grad_scale;
 }
 
-bool plain_float(const torch::Tensor& x) {
-  return x.is_cpu() && x.scalar_type() == torch::kFloat32;
-}
-
 // Elementwise maths of bf16 rows runs in fp32, of double rows in double.
 torch::ScalarType wide_type(const torch::Tensor& x) {
   return x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
@@ -72,7 +68,7 @@ torch::Tensor swiglu_ffn_reference(const torch::Tensor& x_TD, const SwigluWeight
 }
 
 torch::Tensor swiglu_activation(const torch::Tensor& gate_NF, const torch::Tensor& up_NF, const torch::Tensor& scale_N) {
-  if (!plain_float(gate_NF)) {
+  if (!cpu::plain_float(gate_NF)) {
     const auto type = wide_type(gate_NF);
     const auto gate = gate_NF.to(type);
     auto product = gate * gate.sigmoid() * up_NF.to(type);
@@ -95,7 +91,7 @@ torch::Tensor swiglu_activation(const torch::Tensor& gate_NF, const torch::Tenso
 SwigluGradient swiglu_backward(const torch::Tensor& gate_NF, const torch::Tensor& up_NF, const torch::Tensor& scale_N,
                                const torch::Tensor& grad_NF, torch::Tensor grad_gate_NF, torch::Tensor grad_up_NF) {
   SwigluGradient result;
-  if (!plain_float(gate_NF)) {
+  if (!cpu::plain_float(gate_NF)) {
     const auto type = wide_type(gate_NF);
     const auto gate = gate_NF.to(type), up = up_NF.to(type), grad = grad_NF.to(type), sigmoid = gate.sigmoid();
     const auto silu = gate * sigmoid, product = silu * up;
