@@ -196,7 +196,9 @@ export class LiveUpdates {
     }
     if (moved || before.evalLoss !== evalLoss || isTerminal(run.state)) {
       const experiments = new Set([run.experiment_id, ...run.aliases.map((alias) => alias.experiment_id)]);
-      experiments.forEach((experiment) => this.results.call(experiment));
+      experiments.forEach((experiment) => {
+        if (experiment !== null) this.results.call(experiment);
+      });
     }
   }
 }
