@@ -100,7 +100,11 @@ class Lab:
         return json.loads((self.home / "daemon.json").read_text())["url"]
 
     def get(self, path):
-        with urllib.request.urlopen(self.url() + path, timeout=30) as answer:
+        request = urllib.request.Request(self.url() + path)
+        token = self.home / "token"  # made where the daemon listens on all interfaces, as it does in a container
+        if token.exists():
+            request.add_header("Authorization", "Bearer " + token.read_text().strip())
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 
     def runs(self):

@@ -135,8 +135,7 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
     case TrainingEnd::diverged:
       ending.status = "failed";
       ending.reason = "non_finite";
-      ending.message = "the loss or gradient norm was not finite in " + std::to_string(Trainer::kNonFiniteSteps) +
-                       " consecutive steps up to step " + std::to_string(ending.step) + "; lower train.lr or raise train.warmup_steps";
+      ending.message = "the loss or gradient norm was not finite up to step " + std::to_string(ending.step) + "; lower train.lr or raise train.warmup_steps";
       ending.exit_code = core::kExitRunFailed;
       break;
   }

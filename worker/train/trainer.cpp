@@ -102,7 +102,11 @@ TrainingEnd Trainer::run() {
   }
   // Nothing done since the last checkpoint may be lost: neither steps nor an evaluation made up for after a resume.
   if (saved_step_ < step_ || (evaluated_step_ == step_ && !saved_evaluated_)) save();
-  return going && step_ == max_steps_ ? TrainingEnd::completed : TrainingEnd::preempted;
+  if (!going || step_ < max_steps_) return TrainingEnd::preempted;
+  // A run may diverge in its very last steps: a result that is not a number is a failure, not a result.
+  const auto final_loss = eval_.find("eval/loss");
+  const bool finite = non_finite_steps_ == 0 && (final_loss == eval_.end() || std::isfinite(final_loss->second));
+  return finite ? TrainingEnd::completed : TrainingEnd::diverged;
 }
 
 bool Trainer::train_step() {

@@ -40,8 +40,8 @@ enum class TrainingEnd { completed, preempted, diverged };
 
 class Trainer {
  public:
-  // A run whose loss or gradient norm is not finite in this many consecutive steps has diverged for good: the moments hold
-  // NaN, and going on would only heat the room.
+  // A run whose loss or gradient norm is not finite in this many consecutive steps, or at its end, has diverged for good: the
+  // moments hold NaN, and going on would only heat the room.
   static constexpr std::int64_t kNonFiniteSteps = 3;
 
   explicit Trainer(TrainerParts parts);
