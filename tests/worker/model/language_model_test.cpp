@@ -121,7 +121,7 @@ TEST_CASE("matrices are drawn with the configured deviation, experts included, a
   }
 }
 
-TEST_CASE("two forward and backward passes give the same bits, on one thread and on two") {
+TEST_CASE("two forward and backward passes give the same bits") {
   LanguageModel model(shared_config());
   const auto batch = small_batch(61, 4, 16);
   const auto first = gradients(model, batch), second = gradients(model, batch);
