@@ -184,6 +184,7 @@ export function makeWorld(): World {
         exit_code: runPlan.exitCode ?? (runPlan.state === 'completed' ? 0 : null),
         signal: runPlan.signal ?? null,
         attempt: runPlan.state === 'lost' ? 4 : 1,
+        restarts: runPlan.state === 'lost' ? 3 : 0,
         step,
         max_steps: MAX_STEPS,
         progress: step / MAX_STEPS,
@@ -349,11 +350,13 @@ export function expertLoadOf(world: World, id: number, fromStep: number): Schema
     slots: plan.active,
     experts: plan.experts,
     frames: [],
+    total_frames: 0,
     derived: { cv: [], maxvio: [], entropy: [], dead: [] },
   };
   for (let step = LOAD_EVERY; step <= run.step; step += LOAD_EVERY) {
     if (step < fromStep) continue;
     const load = loadAt(id, plan, step);
+    result.total_frames += 1;
     result.frames.push({ step, load: load.flat(2).map((x) => Number(x.toFixed(6))) });
     const byLayer = load.map(measures);
     for (const name of ['cv', 'maxvio', 'entropy', 'dead'] as const) result.derived[name].push(byLayer.map((m) => wire(m[name])));

@@ -43,6 +43,7 @@ describe('joinLoad', () => {
     slots: 1,
     experts: 2,
     frames: steps.map((step) => ({ step, load: [0.5, 0.5] })),
+    total_frames: steps.length,
     derived: { cv: steps.map((s) => [s]), maxvio: steps.map((s) => [s]), entropy: steps.map((s) => [s]), dead: steps.map((s) => [s]) },
   });
   const steps = (data: ExpertLoad) => data.frames.map((frame) => frame.step);

@@ -41,6 +41,7 @@ describe('expert load', () => {
     slots: 2,
     experts: 4,
     frames: [{ step: 1, load: [1, 0, 0, 0, 0.5, 0.5, 0, 0, 0.25, 0.75, 0, 0, 0.75, 0.25, 0, 0] }],
+    total_frames: 1,
     derived: { cv: [], maxvio: [], entropy: [], dead: [] },
   };
   it('unfolds row-major: layer, slot, expert', () => {
