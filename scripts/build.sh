@@ -11,5 +11,7 @@ say "Building the dashboard"
 
 say "Building moelab and moelab-worker (the first time takes a few minutes)"
 cd "$ROOT"
-quietly cmake --preset release -DMOELAB_TESTS="$tests" "$@"
+cuda=OFF
+if [ -e "$VENV/.installed-libtorch-cuda" ]; then cuda=ON; fi
+quietly cmake --preset release -DMOELAB_TESTS="$tests" -DMOELAB_CUDA="$cuda" "$@"
 if [ -t 1 ]; then cmake --build --preset release; else quietly cmake --build --preset release; fi

@@ -28,6 +28,8 @@ done
 if [ -z "$wheel" ]; then
   if [ -e /proc/driver/nvidia/version ] || command -v nvidia-smi >/dev/null 2>&1; then wheel=cuda; else wheel=cpu; fi
 fi
+# A worker for GPUs is built with the toolkit: the system's where there is one.
+if [ "$wheel" = cuda ] && [ "$run_only" = 0 ] && ! command -v nvcc >/dev/null 2>&1 && [ ! -x /usr/local/cuda/bin/nvcc ]; then toolkit=1; fi
 case "$wheel" in cpu|cuda) ;; *) die "--wheel must be cpu or cuda, not '$wheel'" 2 ;; esac
 
 # --- Debian packages ---

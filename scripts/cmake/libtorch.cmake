@@ -39,7 +39,6 @@ else()
     list(APPEND libraries ${torch_root}/lib/libtorch_cuda.so ${torch_root}/lib/libc10_cuda.so)
     # libtorch_cuda.so registers its kernels when loaded; nothing in our code refers to it by symbol.
     target_link_options(moelab_libtorch INTERFACE -Wl,--no-as-needed)
-    target_compile_definitions(moelab_libtorch INTERFACE MOELAB_CUDA)
   endif()
   moelab_use_torch("${torch_root}/include;${torch_root}/include/torch/csrc/api/include" "${libraries}")
   # libtorch_cpu.so needs libcudart and libcupti at load time, on a CPU machine too.
