@@ -1,4 +1,5 @@
 // moelab cancel, moelab retry.
+#include <algorithm>
 #include <iostream>
 
 #include "core/error.h"
@@ -44,10 +45,20 @@ int cancel(const Options& options) {
     std::cout << (options.as_json ? answer.dump(2) : answer.at("cancelled").dump() + " runs cancelled.") << "\n";
     return core::kExitDone;
   }
+  const std::vector<json> named = find_runs(client, options.runs);
   json ids = json::array();
-  for (const json& run : find_runs(client, options.runs)) ids.push_back(run.at("id"));
-  print(client.post("/api/v1/runs/cancel", {{"ids", ids}}).at("runs").get<std::vector<json>>(), options.as_json);
-  return core::kExitDone;
+  for (const json& run : named) ids.push_back(run.at("id"));
+  const auto cancelled = client.post("/api/v1/runs/cancel", {{"ids", ids}}).at("runs").get<std::vector<json>>();
+  print(cancelled, options.as_json);
+  // One that ended before the request came is no success for the person who wanted it stopped.
+  int code = core::kExitDone;
+  for (const json& run : named) {
+    const auto same = [&](const json& other) { return other.at("id") == run.at("id"); };
+    if (std::any_of(cancelled.begin(), cancelled.end(), same)) continue;
+    std::cerr << "moelab: " << text_or(run, "name") << " has ended already (" << text_or(run, "state") << "); nothing to cancel.\n";
+    code = core::kExitNotFound;
+  }
+  return code;
 }
 
 int retry(const Options& options) {

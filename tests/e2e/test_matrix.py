@@ -80,6 +80,16 @@ def test_cancel_and_retry(lab):
     wait_for(lambda: lab.runs()[running]["state"] == "cancelled", "the run to be cancelled again")
 
 
+def test_what_has_ended_cannot_be_cancelled(lab):
+    lab.serve()
+    lab.ok("submit", "small.yaml", "--only", "none")
+    lab.ok("wait", "--all")
+    done = lab.run("cancel", "none")
+    assert done.returncode == 4
+    assert "none has ended already (completed)" in done.stderr
+    assert lab.runs()["none"]["state"] == "completed"
+
+
 def test_devices_say_who_is_on_them(lab):
     lab.serve("--cpu-slots", "1")
     assert [device["state"] for device in lab.json("gpus")["devices"]] == ["free"]
