@@ -49,7 +49,11 @@ say "Submitting the demo profile of experiments.yaml"
 code=0
 "$moelab" wait --all --progress || code=$?
 "$moelab" results || true
-say "Dashboard: $("$moelab" health --url)"
+if [ "$code" = 130 ]; then
+  say "Stopped; every run is saved. The same command goes on from there."
+else
+  say "Dashboard: $("$moelab" health --url)"
+fi
 if [ "$serve_on" = 1 ] && [ "$code" != 130 ]; then
   say "Serving until Ctrl-C"
   trap 'stop_daemon; exit "$code"' INT TERM
