@@ -29,9 +29,15 @@ enum class DropPolicy { score, position };
 enum class Schedule { cosine, linear, constant };
 enum class Precision { fp32, bf16 };
 enum class HiddenAct { silu };
-enum class QkNorm { none };
-enum class InitScheme { normal };
-enum class RouterNoise { none };
+enum class QkNorm { none, head, full };
+enum class InitScheme { normal, resid_scaled, switch_scaled };
+enum class RouterInit { normal, orthogonal };
+enum class RouterNoise { none, annealed, learned, jitter };
+enum class GroupScore { max, top2sum };
+enum class BiasTarget { score, logit };
+enum class ChoiceScope { batch, sequence };
+enum class HashMode { random, balanced };
+enum class RandomMode { fresh, frozen };
 
 // Spelling of each enumerator in YAML, JSON and errors; the order is the order shown to people.
 template <class E>
@@ -61,6 +67,7 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   InitScheme init_scheme = InitScheme::normal;
   double initializer_range = 0.02;
+  double init_scale = 1;
   std::optional<std::int64_t> pad_token_id;
   std::optional<std::int64_t> bos_token_id = 1;
   std::optional<std::int64_t> eos_token_id = 2;
@@ -83,19 +90,34 @@ struct MoeConfig {
   double routed_scaling_factor = 1;
   std::int64_t n_group = 1;
   std::int64_t topk_group = 1;
+  GroupScore group_score = GroupScore::max;
   RouterNoise router_noise = RouterNoise::none;
+  double noise_std = 0.1;
+  double noise_anneal_frac = 0.25;
+  double jitter_eps = 0.01;
+  RouterInit router_init = RouterInit::normal;
   RouterDtype router_dtype = RouterDtype::fp32;
   double lb_coeff = 0;
   LbPool lb_pool = LbPool::per_layer;
   double lb_gamma = 0;
   BiasRule lb_bias_rule = BiasRule::proportional;
   std::int64_t lb_bias_interval = 1;
+  BiasTarget lb_bias_target = BiasTarget::score;
   double z_loss_coeff = 0;
   double seq_aux_coeff = 0;
   double device_coeff = 0;
   double comm_coeff = 0;
   double orth_coeff = 0;
+  double cv_importance_coeff = 0;
+  double cv_load_coeff = 0;
+  double ec_capacity = 1;
+  ChoiceScope ec_scope = ChoiceScope::batch;
+  HashMode hash_mode = HashMode::random;
+  RandomMode random_mode = RandomMode::fresh;
+  double rl_coeff = 0.1;
+  double ent_coeff = 0.01;
   std::int64_t mtp_depth = 0;
+  double mtp_coeff = 0.3;
   double capacity_factor = 0;
   double eval_capacity_factor = 0;
   DropPolicy drop_policy = DropPolicy::score;
@@ -144,6 +166,14 @@ struct CheckpointConfig {
   std::int64_t keep_best = 1;
 };
 
+struct EarlyStopConfig {
+  bool collapse = false;
+  double collapse_load = 0.6;
+  std::int64_t collapse_interval = 100;
+  std::int64_t collapse_patience = 3;
+  bool alerts = false;
+};
+
 struct ResourceConfig {
   std::optional<std::int64_t> gpus;
   Seconds timeout;
@@ -158,6 +188,7 @@ struct RunConfig {
   DataConfig data;
   TrainConfig train;
   CheckpointConfig checkpoint;
+  EarlyStopConfig early_stop;
   ResourceConfig resources;
 };
 
@@ -190,7 +221,7 @@ template <class Config, class Visit>
 void for_each_field(Config& c, Visit&& visit) {
   using enum FieldScope;
   const Range at_least_0{0, kMaxInt}, at_least_1{1, kMaxInt}, positive{0, 1e30, true}, non_negative{0, 1e30}, fraction{0, 1};
-  const Range only_0{0, 0}, only_1{1, 1};
+  const Range only_0{0, 0};
   const Range any{};
 
   visit(FieldInfo{"seed", at_least_0, "", "Seed of initialisation and of every random choice in training"}, c.seed);
@@ -210,10 +241,11 @@ void for_each_field(Config& c, Visit&& visit) {
   visit(FieldInfo{"model.attention_bias", only_0, "", "Moedl has no attention biases"}, m.attention_bias);
   visit(FieldInfo{"model.mlp_bias", only_0, "", "Moedl has no FFN biases"}, m.mlp_bias);
   visit(FieldInfo{"model.attention_dropout", only_0, "", "Moedl has no dropout"}, m.attention_dropout);
-  visit(FieldInfo{"model.qk_norm", any, "", "Normalisation of queries and keys before RoPE"}, m.qk_norm);
+  visit(FieldInfo{"model.qk_norm", any, "", "RMSNorm of queries and keys before RoPE: per head (Qwen3), or over all heads at once (OLMoE)"}, m.qk_norm);
   visit(FieldInfo{"model.tie_word_embeddings", any, "", "Output head shares the embedding matrix"}, m.tie_word_embeddings);
-  visit(FieldInfo{"model.init_scheme", any, "", "normal: N(0, initializer_range) for every matrix, experts included"}, m.init_scheme);
+  visit(FieldInfo{"model.init_scheme", any, "", "normal: N(0, initializer_range); resid_scaled: outputs of attention and FFN by 1/sqrt(2 layers) less (GPT-2); switch: truncated N(0, init_scale / fan_in)"}, m.init_scheme);
   visit(FieldInfo{"model.initializer_range", positive, "", "Standard deviation of the initial weights"}, m.initializer_range);
+  visit(FieldInfo{"model.init_scale", positive, "", "Scale of init_scheme switch; Switch Transformer advises 0.1 for stability"}, m.init_scale);
   visit(FieldInfo{"model.pad_token_id", at_least_0, "", "Padding token; null = none"}, m.pad_token_id);
   visit(FieldInfo{"model.bos_token_id", at_least_0, "", "Beginning-of-text token"}, m.bos_token_id);
   visit(FieldInfo{"model.eos_token_id", at_least_0, "", "End-of-text token"}, m.eos_token_id);
@@ -229,25 +261,40 @@ void for_each_field(Config& c, Visit&& visit) {
   visit(FieldInfo{"moe.moe_stride", at_least_1, "", "Every stride-th layer is MoE"}, e.moe_stride);
   visit(FieldInfo{"moe.moe_offset", at_least_0, "", "Layer i is MoE when (i - offset) mod stride = 0"}, e.moe_offset);
   visit(FieldInfo{"moe.routing", any, "", "How tokens and experts are matched"}, e.routing);
-  visit(FieldInfo{"moe.score_fn", any, "", "Router scores; auto = sigmoid when lb_gamma > 0, else softmax"}, e.score_fn);
+  visit(FieldInfo{"moe.score_fn", any, "", "Router scores; auto = sigmoid when lb_gamma > 0 biases the scores, else softmax"}, e.score_fn);
   visit(FieldInfo{"moe.norm_topk_prob", any, "", "Combine weights of the chosen experts sum to 1; auto = true for K > 1"}, e.norm_topk_prob);
   visit(FieldInfo{"moe.top1_gate", any, "", "K = 1 weight: prob = score, one = 1, ste = 1 with the score's gradient"}, e.top1_gate);
   visit(FieldInfo{"moe.routed_scaling_factor", positive, "", "Multiplies the combine weights after normalisation"}, e.routed_scaling_factor);
-  visit(FieldInfo{"moe.n_group", only_1, "", "Expert groups; only 1 is supported"}, e.n_group);
-  visit(FieldInfo{"moe.topk_group", only_1, "", "Groups a token may use; only 1 is supported"}, e.topk_group);
-  visit(FieldInfo{"moe.router_noise", any, "", "Noise on router logits in training"}, e.router_noise);
+  visit(FieldInfo{"moe.n_group", at_least_1, "", "Expert groups G of equal size (devices, nodes); 1 = none"}, e.n_group);
+  visit(FieldInfo{"moe.topk_group", at_least_1, "", "Groups M a token may use, the best by group_score"}, e.topk_group);
+  visit(FieldInfo{"moe.group_score", any, "", "Score of a group: its best expert (DeepSeek-V2), or the sum of its two best (DeepSeek-V3)"}, e.group_score);
+  visit(FieldInfo{"moe.router_noise", any, "", "Training noise: annealed or learned on the logits, jitter on the router's input"}, e.router_noise);
+  visit(FieldInfo{"moe.noise_std", non_negative, "", "Initial standard deviation of annealed noise"}, e.noise_std);
+  visit(FieldInfo{"moe.noise_anneal_frac", fraction, "", "Share of the run after which annealed noise has faded to 0; 0 = no noise"}, e.noise_anneal_frac);
+  visit(FieldInfo{"moe.jitter_eps", Range{0, 0.999999}, "", "Jitter multiplies the router's input by U(1 - eps, 1 + eps)"}, e.jitter_eps);
+  visit(FieldInfo{"moe.router_init", any, "", "Initial router matrix: as the other matrices, or orthogonal rows (SimBal)"}, e.router_init);
   visit(FieldInfo{"moe.router_dtype", any, "", "Router matmul in fp32, or in the run's precision"}, e.router_dtype);
   visit(FieldInfo{"moe.lb_coeff", non_negative, "", "Switch load-balancing penalty; excludes lb_gamma"}, e.lb_coeff);
   visit(FieldInfo{"moe.lb_pool", any, "", "Penalty per layer, or over the pooled tokens of all layers (Transformers, moe-lab)"}, e.lb_pool);
   visit(FieldInfo{"moe.lb_gamma", non_negative, "", "Step of the loss-free expert-bias controller; excludes lb_coeff"}, e.lb_gamma);
   visit(FieldInfo{"moe.lb_bias_rule", any, "", "proportional (moe-lab) or sign (DeepSeek-V3) bias step"}, e.lb_bias_rule);
   visit(FieldInfo{"moe.lb_bias_interval", at_least_1, "steps", "Optimiser steps between bias updates"}, e.lb_bias_interval);
+  visit(FieldInfo{"moe.lb_bias_target", any, "", "The bias is added to the scores, or to the logits before scoring, for the choice only"}, e.lb_bias_target);
   visit(FieldInfo{"moe.z_loss_coeff", non_negative, "", "Penalty on the squared logsumexp of router logits"}, e.z_loss_coeff);
-  visit(FieldInfo{"moe.seq_aux_coeff", only_0, "", "Sequence-wise balance loss; only 0 is supported"}, e.seq_aux_coeff);
-  visit(FieldInfo{"moe.device_coeff", only_0, "", "Device balance loss; only 0 is supported"}, e.device_coeff);
-  visit(FieldInfo{"moe.comm_coeff", only_0, "", "Communication balance loss; only 0 is supported"}, e.comm_coeff);
-  visit(FieldInfo{"moe.orth_coeff", only_0, "", "Router orthogonality loss; only 0 is supported"}, e.orth_coeff);
-  visit(FieldInfo{"moe.mtp_depth", only_0, "", "Multi-token prediction depth; only 0 is supported"}, e.mtp_depth);
+  visit(FieldInfo{"moe.seq_aux_coeff", non_negative, "", "Balance loss within each sequence (DeepSeek-V3, 1e-4 there); goes with lb_gamma"}, e.seq_aux_coeff);
+  visit(FieldInfo{"moe.device_coeff", non_negative, "", "Compute balance over expert groups (DeepSeek-V2, 0.05 there); needs n_group > 1"}, e.device_coeff);
+  visit(FieldInfo{"moe.comm_coeff", non_negative, "", "Balance of tokens sent to expert groups (DeepSeek-V2, 0.02 there); needs n_group > 1"}, e.comm_coeff);
+  visit(FieldInfo{"moe.orth_coeff", non_negative, "", "Orthogonality loss on the router matrix (SimBal), in the place of a balance loss; about 0.1 / num_experts^2"}, e.orth_coeff);
+  visit(FieldInfo{"moe.cv_importance_coeff", non_negative, "", "CV^2 of the experts' summed combine weights (Shazeer, 0.1 there)"}, e.cv_importance_coeff);
+  visit(FieldInfo{"moe.cv_load_coeff", non_negative, "", "CV^2 of the experts' smoothed load (Shazeer); needs router_noise learned"}, e.cv_load_coeff);
+  visit(FieldInfo{"moe.ec_capacity", positive, "", "Expert choice: tokens an expert takes, as a multiple of T*K/E"}, e.ec_capacity);
+  visit(FieldInfo{"moe.ec_scope", any, "", "Expert choice: experts choose among the tokens of the micro-batch, or of each sequence"}, e.ec_scope);
+  visit(FieldInfo{"moe.hash_mode", any, "", "Hash table: random, or balanced by the tokens' frequencies in the training data"}, e.hash_mode);
+  visit(FieldInfo{"moe.random_mode", any, "", "fresh draws for every token and step, or frozen: a random router that never learns"}, e.random_mode);
+  visit(FieldInfo{"moe.rl_coeff", non_negative, "", "REINFORCE: weight of the policy-gradient loss"}, e.rl_coeff);
+  visit(FieldInfo{"moe.ent_coeff", non_negative, "", "REINFORCE: weight of the policy's entropy"}, e.ent_coeff);
+  visit(FieldInfo{"moe.mtp_depth", Range{0, 4}, "", "Multi-token prediction: extra modules, each predicting one token further (DeepSeek-V3); 0 = none"}, e.mtp_depth);
+  visit(FieldInfo{"moe.mtp_coeff", non_negative, "", "Weight of the multi-token prediction loss"}, e.mtp_coeff);
   visit(FieldInfo{"moe.capacity_factor", non_negative, "", "Tokens an expert may take in training, as a multiple of T*K/E; 0 = dropless"}, e.capacity_factor);
   visit(FieldInfo{"moe.eval_capacity_factor", non_negative, "", "The same in evaluation; 0 = dropless"}, e.eval_capacity_factor);
   visit(FieldInfo{"moe.drop_policy", any, "", "Which assignments an over-full expert keeps: best score, or first position"}, e.drop_policy);
@@ -288,6 +335,13 @@ void for_each_field(Config& c, Visit&& visit) {
   visit(FieldInfo{"train.eval_interval", at_least_1, "steps", "Steps between evaluations; the last step always evaluates"}, t.eval_interval);
   visit(FieldInfo{"train.save_interval", at_least_1, "steps", "Steps between checkpoints; the last step always saves"}, t.save_interval);
 
+  auto& stop = c.early_stop;
+  visit(FieldInfo{"early_stop.collapse", any, "", "End a run whose routing has collapsed onto one expert"}, stop.collapse);
+  visit(FieldInfo{"early_stop.collapse_load", Range{0, 1, true}, "", "Share of a layer's assignments on one expert that counts as collapsed"}, stop.collapse_load);
+  visit(FieldInfo{"early_stop.collapse_interval", at_least_1, "steps", "Steps between looks at the load"}, stop.collapse_interval);
+  visit(FieldInfo{"early_stop.collapse_patience", at_least_1, "", "Collapsed looks in a row that end the run"}, stop.collapse_patience);
+  visit(FieldInfo{"early_stop.alerts", any, "", "End a run at its first health alert"}, stop.alerts);
+
   visit(FieldInfo{"checkpoint.keep_last", at_least_1, "", "Newest checkpoints kept", operation}, c.checkpoint.keep_last);
   visit(FieldInfo{"checkpoint.keep_best", fraction, "", "1 keeps the checkpoint with the lowest eval/loss too", operation}, c.checkpoint.keep_best);
 
@@ -311,9 +365,15 @@ template <> struct EnumNames<DropPolicy> { static constexpr NameTable<DropPolicy
 template <> struct EnumNames<Schedule> { static constexpr NameTable<Schedule, 3> values{{{Schedule::cosine, "cosine"}, {Schedule::linear, "linear"}, {Schedule::constant, "constant"}}}; };
 template <> struct EnumNames<Precision> { static constexpr NameTable<Precision, 2> values{{{Precision::fp32, "fp32"}, {Precision::bf16, "bf16"}}}; };
 template <> struct EnumNames<HiddenAct> { static constexpr NameTable<HiddenAct, 1> values{{{HiddenAct::silu, "silu"}}}; };
-template <> struct EnumNames<QkNorm> { static constexpr NameTable<QkNorm, 1> values{{{QkNorm::none, "none"}}}; };
-template <> struct EnumNames<InitScheme> { static constexpr NameTable<InitScheme, 1> values{{{InitScheme::normal, "normal"}}}; };
-template <> struct EnumNames<RouterNoise> { static constexpr NameTable<RouterNoise, 1> values{{{RouterNoise::none, "none"}}}; };
+template <> struct EnumNames<QkNorm> { static constexpr NameTable<QkNorm, 3> values{{{QkNorm::none, "none"}, {QkNorm::head, "head"}, {QkNorm::full, "full"}}}; };
+template <> struct EnumNames<InitScheme> { static constexpr NameTable<InitScheme, 3> values{{{InitScheme::normal, "normal"}, {InitScheme::resid_scaled, "resid_scaled"}, {InitScheme::switch_scaled, "switch"}}}; };
+template <> struct EnumNames<RouterInit> { static constexpr NameTable<RouterInit, 2> values{{{RouterInit::normal, "normal"}, {RouterInit::orthogonal, "orthogonal"}}}; };
+template <> struct EnumNames<RouterNoise> { static constexpr NameTable<RouterNoise, 4> values{{{RouterNoise::none, "none"}, {RouterNoise::annealed, "annealed"}, {RouterNoise::learned, "learned"}, {RouterNoise::jitter, "jitter"}}}; };
+template <> struct EnumNames<GroupScore> { static constexpr NameTable<GroupScore, 2> values{{{GroupScore::max, "max"}, {GroupScore::top2sum, "top2sum"}}}; };
+template <> struct EnumNames<BiasTarget> { static constexpr NameTable<BiasTarget, 2> values{{{BiasTarget::score, "score"}, {BiasTarget::logit, "logit"}}}; };
+template <> struct EnumNames<ChoiceScope> { static constexpr NameTable<ChoiceScope, 2> values{{{ChoiceScope::batch, "batch"}, {ChoiceScope::sequence, "sequence"}}}; };
+template <> struct EnumNames<HashMode> { static constexpr NameTable<HashMode, 2> values{{{HashMode::random, "random"}, {HashMode::balanced, "balanced"}}}; };
+template <> struct EnumNames<RandomMode> { static constexpr NameTable<RandomMode, 2> values{{{RandomMode::fresh, "fresh"}, {RandomMode::frozen, "frozen"}}}; };
 
 inline constexpr auto kRoutingNames = std::to_array<std::pair<Routing, Name>>({
 #define MOELAB_ROUTING(name, doc) {Routing::name, #name},

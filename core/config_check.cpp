@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 namespace moelab::core {
@@ -14,20 +15,33 @@ std::string text(std::int64_t value) {
   return std::to_string(value);
 }
 
+std::string_view name_of(Routing routing) {
+  for (const auto& [value, name] : EnumNames<Routing>::values) {
+    if (value == routing) return name;
+  }
+  return "";
+}
+
 class Checker {
  public:
   explicit Checker(const RunConfig& config) : config_(config) {}
 
   std::vector<Conflict> check() {
     check_heads();
+    check_initialisation();
     check_tokens();
     if (config_.moe.num_experts > 1) {
       check_routing();
+      check_groups();
+      check_router_knobs();
+      check_strategy();
+      check_losses();
       check_layers();
     }
     check_size();
     check_data();
     check_training();
+    check_early_stop();
     return std::move(conflicts_);
   }
 
@@ -53,6 +67,16 @@ class Checker {
                    text(m.hidden_size / m.num_attention_heads) +
                    "; rotary embeddings need an even one, so change one of them or set model.head_dim");
     }
+  }
+
+  void check_initialisation() {
+    const ModelConfig& m = config_.model;
+    if (m.qk_norm == QkNorm::full && m.head_dim && *m.head_dim * m.num_attention_heads != m.hidden_size) {
+      conflict({"model.qk_norm", "model.head_dim", "model.hidden_size"},
+               "full needs head_dim = hidden_size / num_attention_heads, as in OLMoE; use head, or leave head_dim null");
+    }
+    require_default("model.init_scale", m.init_scheme == InitScheme::switch_scaled || m.init_scale == ModelConfig{}.init_scale,
+                    "needs model.init_scheme switch");
   }
 
   void check_tokens() {
@@ -83,6 +107,156 @@ class Checker {
     if (e.top1_gate != Top1Gate::prob && e.num_active_experts > 1) {
       conflict({"moe.top1_gate", "moe.num_active_experts"},
                "one and ste are for a single active expert, and num_active_experts is " + text(e.num_active_experts) + "; use prob");
+    }
+  }
+
+  // Groups hold neighbouring experts: e belongs to group floor(e / (E / G)).
+  void check_groups() {
+    const MoeConfig& e = config_.moe;
+    const std::int64_t size = e.num_experts / e.n_group;
+    if (e.num_experts % e.n_group != 0) {
+      conflict({"moe.n_group", "moe.num_experts"}, text(e.n_group) + " groups do not divide moe.num_experts " + text(e.num_experts));
+      return;
+    }
+    if (e.topk_group > e.n_group) {
+      conflict({"moe.topk_group", "moe.n_group"}, text(e.topk_group) + " groups of only " + text(e.n_group) + " (moe.n_group)");
+    } else if (e.n_group > 1 && e.num_active_experts > e.topk_group * size) {
+      conflict({"moe.num_active_experts", "moe.topk_group", "moe.n_group"},
+               text(e.num_active_experts) + " active experts, but " + text(e.topk_group) + " group(s) of " + text(size) + " hold only " +
+                   text(e.topk_group * size) + "; raise moe.topk_group");
+    }
+    if (e.n_group == 1) {
+      require_default("moe.group_score", e.group_score == MoeConfig{}.group_score, "needs moe.n_group above 1");
+    } else if (e.group_score == GroupScore::top2sum && size < 2) {
+      conflict({"moe.group_score", "moe.n_group"}, "top2sum needs two experts in a group; use max or fewer groups");
+    }
+  }
+
+  // A knob that only one choice of another knob reads, set without it, is a mistake about what the run does.
+  void require_default(const char* path, bool is_default, const std::string& need) {
+    if (!is_default) conflict({path}, need + "; nothing reads it otherwise, so leave it out");
+  }
+
+  void check_router_knobs() {
+    const MoeConfig& e = config_.moe;
+    const MoeConfig defaults;
+    const bool annealed = e.router_noise == RouterNoise::annealed;
+    require_default("moe.noise_std", annealed || e.noise_std == defaults.noise_std, "needs moe.router_noise annealed");
+    require_default("moe.noise_anneal_frac", annealed || e.noise_anneal_frac == defaults.noise_anneal_frac,
+                    "needs moe.router_noise annealed");
+    require_default("moe.jitter_eps", e.router_noise == RouterNoise::jitter || e.jitter_eps == defaults.jitter_eps,
+                    "needs moe.router_noise jitter");
+    if (e.router_init == RouterInit::orthogonal && e.num_experts > config_.model.hidden_size) {
+      conflict({"moe.router_init", "moe.num_experts", "model.hidden_size"},
+               "orthogonal rows need no more experts than model.hidden_size " + text(config_.model.hidden_size));
+    }
+    if (e.lb_gamma > 0) {
+      if (e.lb_bias_target == BiasTarget::logit && e.n_group > 1 && e.group_score == GroupScore::top2sum) {
+        conflict({"moe.group_score", "moe.lb_bias_target"}, "top2sum adds scores, and logits are none; use max, or lb_bias_target score");
+      }
+    } else {
+      require_default("moe.lb_bias_rule", e.lb_bias_rule == defaults.lb_bias_rule, "needs moe.lb_gamma above 0");
+      require_default("moe.lb_bias_interval", e.lb_bias_interval == defaults.lb_bias_interval, "needs moe.lb_gamma above 0");
+      require_default("moe.lb_bias_target", e.lb_bias_target == defaults.lb_bias_target, "needs moe.lb_gamma above 0");
+    }
+  }
+
+  void refuse_with(const char* path, bool set, const std::string& why) {
+    if (set) conflict({path, "moe.routing"}, why);
+  }
+
+  // What each way of matching tokens and experts can be combined with.
+  void check_strategy() {
+    const MoeConfig& e = config_.moe;
+    const MoeConfig defaults;
+    const bool expert_choice = e.routing == Routing::expert_choice, random = e.routing == Routing::random,
+               hash = e.routing == Routing::hash, base = e.routing == Routing::base, reinforce = e.routing == Routing::reinforce;
+    if (e.routing != Routing::token_choice) {
+      const std::string only = "is for moe.routing token_choice; " + std::string(name_of(e.routing)) + " has its own rule, so leave it out";
+      refuse_with("moe.score_fn", e.score_fn != defaults.score_fn, only);
+      refuse_with("moe.norm_topk_prob", e.norm_topk_prob != defaults.norm_topk_prob, only);
+      refuse_with("moe.top1_gate", e.top1_gate != defaults.top1_gate, only);
+      refuse_with("moe.routed_scaling_factor", e.routed_scaling_factor != defaults.routed_scaling_factor, only);
+      refuse_with("moe.n_group", e.n_group != defaults.n_group, only);
+      refuse_with("moe.router_noise", e.router_noise != defaults.router_noise, only);
+      refuse_with("moe.lb_gamma", e.lb_gamma > 0, only);
+    }
+    if (expert_choice || base) {
+      const std::string why = "every expert takes equally many tokens by itself with moe.routing " + std::string(name_of(e.routing)) + "; set it to 0";
+      refuse_with("moe.capacity_factor", e.capacity_factor > 0, why);
+      refuse_with("moe.eval_capacity_factor", e.eval_capacity_factor > 0, why);
+      refuse_with("moe.lb_coeff", e.lb_coeff > 0, why);
+    }
+    refuse_with("moe.lb_coeff", e.routing == Routing::sinkhorn && e.lb_coeff > 0, "sinkhorn balances by itself; set it to 0");
+    if (base || reinforce) {
+      refuse_with("moe.num_active_experts", e.num_active_experts > 1,
+                  std::string(name_of(e.routing)) + " sends a token to one expert, so it must be 1, not " + text(e.num_active_experts));
+    }
+    if (hash || random) {
+      const std::string why = "nothing of the router is learned with moe.routing " + std::string(name_of(e.routing)) + "; set it to 0";
+      refuse_with("moe.lb_coeff", e.lb_coeff > 0, why);
+      refuse_with("moe.z_loss_coeff", e.z_loss_coeff > 0, why);
+      refuse_with("moe.orth_coeff", e.orth_coeff > 0, why);
+    }
+    refuse_with("moe.router_init", e.router_init != defaults.router_init && (base || hash || (random && e.random_mode == RandomMode::fresh)),
+                base ? "base always starts from orthogonal centroids; leave it out"
+                     : std::string(name_of(e.routing)) + " has no router matrix to draw; leave it out");
+    if (base && e.num_experts > config_.model.hidden_size) {
+      conflict({"moe.num_experts", "model.hidden_size"},
+               "base starts from orthogonal centroids, so it needs no more experts than model.hidden_size " + text(config_.model.hidden_size));
+    }
+    require_default("moe.ec_capacity", expert_choice || e.ec_capacity == defaults.ec_capacity, "needs moe.routing expert_choice");
+    require_default("moe.ec_scope", expert_choice || e.ec_scope == defaults.ec_scope, "needs moe.routing expert_choice");
+    require_default("moe.hash_mode", hash || e.hash_mode == defaults.hash_mode, "needs moe.routing hash");
+    require_default("moe.random_mode", random || e.random_mode == defaults.random_mode, "needs moe.routing random");
+    require_default("moe.rl_coeff", reinforce || e.rl_coeff == defaults.rl_coeff, "needs moe.routing reinforce");
+    require_default("moe.ent_coeff", reinforce || e.ent_coeff == defaults.ent_coeff, "needs moe.routing reinforce");
+  }
+
+  void check_losses() {
+    const MoeConfig& e = config_.moe;
+    const bool token_choice = e.routing == Routing::token_choice;
+    for (const auto& [path, coefficient] : {std::pair{"moe.device_coeff", e.device_coeff}, {"moe.comm_coeff", e.comm_coeff}}) {
+      if (coefficient > 0 && e.n_group == 1) conflict({path, "moe.n_group"}, "balances groups of experts, so it needs moe.n_group above 1");
+    }
+    for (const auto& [path, coefficient] : {std::pair{"moe.seq_aux_coeff", e.seq_aux_coeff},
+                                           {"moe.cv_importance_coeff", e.cv_importance_coeff},
+                                           {"moe.cv_load_coeff", e.cv_load_coeff}}) {
+      refuse_with(path, coefficient > 0 && !token_choice, "is a loss on token choice; set it to 0 with moe.routing " + std::string(name_of(e.routing)));
+    }
+    if (e.cv_load_coeff > 0 && e.router_noise != RouterNoise::learned) {
+      conflict({"moe.cv_load_coeff", "moe.router_noise"}, "smooths the load by the router's own noise, so it needs moe.router_noise learned");
+    }
+    if (e.cv_load_coeff > 0 && (e.num_active_experts >= e.num_experts || e.score_fn == ScoreFn::sigmoid || e.lb_gamma > 0)) {
+      conflict({"moe.cv_load_coeff", "moe.num_active_experts", "moe.score_fn", "moe.lb_gamma"},
+               "needs softmax scores without expert biases and fewer active experts than experts");
+    }
+    if (e.orth_coeff > 0 && e.num_experts > config_.model.hidden_size) {
+      conflict({"moe.orth_coeff", "moe.num_experts", "model.hidden_size"},
+               "more experts than model.hidden_size " + text(config_.model.hidden_size) + " can never have orthogonal routers");
+    }
+    if (e.mtp_depth > 0 && config_.data.block_size <= e.mtp_depth + 1) {
+      conflict({"moe.mtp_depth", "data.block_size"}, "predicts beyond every block of " + text(config_.data.block_size) + " tokens; lower it");
+    }
+    require_default("moe.mtp_coeff", e.mtp_depth > 0 || e.mtp_coeff == MoeConfig{}.mtp_coeff, "needs moe.mtp_depth above 0");
+  }
+
+  void check_early_stop() {
+    const EarlyStopConfig& stop = config_.early_stop;
+    const EarlyStopConfig defaults;
+    if (!stop.collapse) {
+      const std::string need = "needs early_stop.collapse true";
+      require_default("early_stop.collapse_load", stop.collapse_load == defaults.collapse_load, need);
+      require_default("early_stop.collapse_interval", stop.collapse_interval == defaults.collapse_interval, need);
+      require_default("early_stop.collapse_patience", stop.collapse_patience == defaults.collapse_patience, need);
+      return;
+    }
+    const MoeConfig& e = config_.moe;
+    const double most = 1 / static_cast<double>(e.num_active_experts);
+    if (e.num_experts > 1 && e.num_experts > e.num_active_experts && stop.collapse_load >= most) {
+      conflict({"early_stop.collapse_load", "moe.num_active_experts"},
+               "can never be passed: with " + text(e.num_active_experts) + " active experts no expert holds more than 1/" +
+                   text(e.num_active_experts) + " of the assignments; lower it");
     }
   }
 

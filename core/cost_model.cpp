@@ -17,15 +17,20 @@ Sums sum_layers(const ModelShape& s) {
   for (const bool is_moe : s.moe_layer) {
     const std::int64_t expert = 3 * s.hidden * s.expert_width;
     const std::int64_t shared = 3 * s.hidden * s.shared_width * s.shared;
-    const std::int64_t router = s.experts * s.hidden;
+    const std::int64_t router = s.learned_router ? s.experts * s.hidden : 0;
+    const std::int64_t noise = s.router_noise_matrix ? router : 0;  // training only: part of the total, of no token's path
+    const std::int64_t norms = 2 * s.hidden + s.query_norm + s.key_norm;
     const std::int64_t dense = 3 * s.hidden * s.dense_width;
     const std::int64_t active_ffn = is_moe ? expert * s.active + shared + router : dense;
-    sums.total += 2 * s.hidden + attention + (is_moe ? expert * s.experts + shared + router : dense);
-    sums.active += 2 * s.hidden + attention + active_ffn;
+    sums.total += norms + attention + (is_moe ? expert * s.experts + shared + router + noise : dense);
+    sums.active += norms + attention + active_ffn;
     sums.active_matmul += attention + active_ffn;
     const std::int64_t width = is_moe ? s.active * s.expert_width + s.shared * s.shared_width : s.dense_width;
     sums.kept += static_cast<double>(4 * s.hidden + 2 * s.head_dim * (s.heads + s.kv_heads) + 3 * width);
   }
+  // A prediction module joins two normed streams, runs a dense block and norms its output. It is gone after training.
+  sums.total += s.mtp_depth * (3 * s.hidden + 2 * s.hidden * s.hidden + 2 * s.hidden + s.query_norm + s.key_norm + attention +
+                               3 * s.hidden * s.dense_width);
   return sums;
 }
 

@@ -13,6 +13,8 @@ namespace moelab::core {
 struct Cost {
   // Exact. d hidden, V vocabulary, H and KV heads of width h, f / f_s / f_dense widths, E, K, S experts; SwiGLU has 3 matrices:
   //   (tied ? 1 : 2) V d + d + sum over layers [2 d + d h (2 H + 2 KV) + (MoE: 3 d f E + 3 d f_s S + E d | dense: 3 d f_dense)]
+  // and with qk_norm the widths of its two norms, with learned router noise another E d, in every layer that has them,
+  // and D (5 d + 2 d^2 + attention + 3 d f_dense) for multi-token prediction. A router is absent with hash and fresh random routing.
   // `active` counts K in the place of E in 3 d f E: what one token passes through. Bias buffers are no parameters.
   std::int64_t total_parameters = 0;
   std::int64_t active_parameters = 0;

@@ -15,7 +15,7 @@
 //   artifact     name, path (relative), kind
 //   alert        code, message
 //   log          level, message
-//   finished     status ("completed" | "failed" | "preempted"), reason (ErrorKind name or ""), message,
+//   finished     status ("completed" | "pruned" | "failed" | "preempted"), reason (ErrorKind name, rule that pruned it, or ""), message,
 //                values: {final metrics}
 // A resumed attempt starts with resumed_from_step = r: events of earlier attempts with step > r are superseded.
 #pragma once

@@ -36,6 +36,11 @@ ModelShape model_shape(const RunConfig& config) {
   shape.heads = model.num_attention_heads;
   shape.kv_heads = model.num_key_value_heads.value_or(model.num_attention_heads);
   shape.head_dim = model.head_dim.value_or(model.hidden_size / model.num_attention_heads);
+  if (model.qk_norm == QkNorm::head) shape.query_norm = shape.key_norm = shape.head_dim;
+  if (model.qk_norm == QkNorm::full) {
+    shape.query_norm = shape.heads * shape.head_dim;
+    shape.key_norm = shape.kv_heads * shape.head_dim;
+  }
   shape.dense_width = model.intermediate_size;
   shape.expert_width = moe.moe_intermediate_size.value_or(model.intermediate_size);
   shape.shared_width = moe.shared_intermediate_size.value_or(shape.expert_width);
@@ -45,10 +50,15 @@ ModelShape model_shape(const RunConfig& config) {
 
   shape.experts = moe.num_experts;
   shape.active = moe.num_active_experts;
+  shape.groups = moe.n_group;
   shape.shared = moe.num_shared_experts;
   shape.moe_layer = moe_layers(config);
   shape.bias_control = moe.lb_gamma > 0;
-  shape.sigmoid_scores = moe.score_fn == ScoreFn::sigmoid || (moe.score_fn == ScoreFn::automatic && shape.bias_control);
+  shape.mtp_depth = moe.mtp_depth;
+  shape.learned_router = moe.routing != Routing::hash && !(moe.routing == Routing::random && moe.random_mode == RandomMode::fresh);
+  shape.router_noise_matrix = moe.router_noise == RouterNoise::learned;
+  const bool score_bias = shape.bias_control && moe.lb_bias_target == BiasTarget::score;
+  shape.sigmoid_scores = moe.score_fn == ScoreFn::sigmoid || (moe.score_fn == ScoreFn::automatic && score_bias);
   shape.normalize_topk = moe.norm_topk_prob == NormTopk::yes || (moe.norm_topk_prob == NormTopk::automatic && shape.active > 1);
   assert(shape.active <= shape.experts && shape.moe_layer_count() > 0);
   return shape;

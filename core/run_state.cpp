@@ -20,18 +20,19 @@ struct Row {
 };
 
 // The one table. A way back to `queued` is a restart after a crash or preemption for a live state, a retry for a terminal one.
-const std::array<Row, 10>& table() {
-  static const std::array<Row, 10> rows{{
+const std::array<Row, 11>& table() {
+  static const std::array<Row, 11> rows{{
       {queued, "queued", {starting, cancelled}},
-      {starting, "starting", {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost}},
-      {running, "running", {stopping, queued, completed, failed, timed_out, out_of_memory, lost}},
-      {stopping, "stopping", {queued, completed, failed, cancelled, timed_out, out_of_memory, lost}},
+      {starting, "starting", {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
+      {running, "running", {stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
+      {stopping, "stopping", {queued, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
       {completed, "completed", {queued}},
       {failed, "failed", {queued}},
       {cancelled, "cancelled", {queued}},
       {timed_out, "timed_out", {queued}},
       {out_of_memory, "out_of_memory", {queued}},
       {lost, "lost", {queued}},
+      {pruned, "pruned", {queued}},
   }};
   return rows;
 }

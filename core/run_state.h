@@ -17,6 +17,7 @@ enum class RunState {
   timed_out,
   out_of_memory,
   lost,           // the process is proven gone and left no final word, restarts used up
+  pruned,         // ended before its last step by its own early_stop rule: a result, not a failure
 };
 
 const std::vector<RunState>& all_run_states();

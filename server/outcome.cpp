@@ -46,6 +46,7 @@ db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optiona
     return end;
   };
   if (word && word->status == "completed") return to(RunState::completed, "");
+  if (word && word->status == "pruned") return to(RunState::pruned, join(word->reason, word->message));
   if (word && word->status == "failed") {
     return to(speaks_of_memory(*word) ? RunState::out_of_memory : RunState::failed, join(word->reason, word->message));
   }

@@ -13,6 +13,7 @@ namespace moelab::server {
 
 // In this order:
 //   said completed                      -> completed, even if it was asked to stop meanwhile
+//   said pruned                         -> pruned, likewise
 //   said failed, out of memory          -> out_of_memory (message of the allocator, CUDA's or the CPU's)
 //   said failed otherwise               -> failed: the same would happen again
 //   asked to stop (cancel, timeout, shutdown) -> cancelled, timed_out, queued

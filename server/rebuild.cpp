@@ -100,7 +100,7 @@ void restore_state(db::Connection& c, std::int64_t id, db::Restored history, cor
   const std::optional<db::FinalWord> word = runs.final_word(id, history.attempt);
   history.state = RunState::cancelled;
   history.reason = "the database was rebuilt; retry to go on";
-  if (word && (word->status == "completed" || word->status == "failed")) {
+  if (word && (word->status == "completed" || word->status == "pruned" || word->status == "failed")) {
     const db::AttemptEnd end = judge(run, Exit{}, word, now);
     history.state = end.to;
     history.reason = end.reason;

@@ -198,6 +198,11 @@ RunView RunService::retry(RunId id) {
       throw core::Error(core::ErrorKind::conflict,
                         "run " + std::to_string(id) + " has completed; submit its file with --force to train it again");
     }
+    if (row.state == core::RunState::pruned) {
+      throw core::Error(core::ErrorKind::conflict, "run " + std::to_string(id) +
+                                                       " was ended by its own early_stop rule and would be again; change the rule in its "
+                                                       "file, or submit it with --force to train it again");
+    }
     runs.requeue(id, false, "retried", clock_.now());
   });
   publish({id});

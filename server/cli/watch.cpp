@@ -61,7 +61,11 @@ std::vector<json> Watch::runs() const {
 }
 
 int Watch::exit_code() const {
-  const bool all = std::all_of(runs_.begin(), runs_.end(), [](const auto& entry) { return text_or(entry.second, "state") == "completed"; });
+  // A run that its own rule has ended is a result too.
+  const bool all = std::all_of(runs_.begin(), runs_.end(), [](const auto& entry) {
+    const std::string state = text_or(entry.second, "state");
+    return state == "completed" || state == "pruned";
+  });
   return all ? core::kExitDone : core::kExitRunFailed;
 }
 

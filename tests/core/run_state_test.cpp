@@ -12,15 +12,16 @@ using enum RunState;
 TEST_CASE("the table of transitions, whole") {
   const std::map<RunState, std::set<RunState>> legal{
       {queued, {starting, cancelled}},
-      {starting, {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost}},
-      {running, {stopping, queued, completed, failed, timed_out, out_of_memory, lost}},
-      {stopping, {queued, completed, failed, cancelled, timed_out, out_of_memory, lost}},
+      {starting, {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
+      {running, {stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
+      {stopping, {queued, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
       {completed, {queued}},
       {failed, {queued}},
       {cancelled, {queued}},
       {timed_out, {queued}},
       {out_of_memory, {queued}},
       {lost, {queued}},
+      {pruned, {queued}},
   };
   REQUIRE(all_run_states().size() == legal.size());
   for (const RunState from : all_run_states()) {
@@ -47,6 +48,6 @@ TEST_CASE("names read back in any case") {
   CHECK_THROWS_WITH_AS(
       run_state_from("done"),
       "'done' is not a run state; the states are queued, starting, running, stopping, completed, failed, cancelled, timed_out, "
-      "out_of_memory, lost",
+      "out_of_memory, lost, pruned",
       Error);
 }

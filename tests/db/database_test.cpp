@@ -97,6 +97,35 @@ TEST_CASE("migrations bring an old database forward, all or nothing") {
   CHECK_FALSE(database.read([](db::Connection& c) { return c.handle().tableExists("c"); }));
 }
 
+TEST_CASE("a database from before runs could be pruned keeps its rows and takes the new state") {
+  TempDir dir;
+  db::Migration first = db::embedded_migrations().front();
+  const std::string mark = "{{run_states}}";
+  const std::size_t at = first.sql.find(mark);
+  REQUIRE(at != std::string::npos);
+  first.sql.replace(at, mark.size(),
+                    "'queued', 'starting', 'running', 'stopping', 'completed', 'failed', 'cancelled', 'timed_out', 'out_of_memory', 'lost'");
+  db::RunId id = 0;
+  {
+    db::Database old(dir.path() / "old.db", {first});
+    old.write([&](db::Connection& c) {
+      id = db::RunStore(c).insert(test::new_run("a"), test::at_s(0));
+      c.exec("INSERT INTO run_events (run_id, time_ms, from_state, to_state, reason) VALUES (" + std::to_string(id) + ", 5, '', 'queued', '')");
+      CHECK_THROWS_AS(c.exec("UPDATE runs SET state = 'pruned'"), SQLite::Exception);
+    });
+  }
+  for (int opened = 0; opened < 2; ++opened) {
+    db::Database database(dir.path() / "old.db");
+    database.write([&](db::Connection& c) {
+      c.exec("UPDATE runs SET state = 'pruned' WHERE id = " + std::to_string(id));
+      CHECK(c.handle().execAndGet("SELECT count(*) FROM runs").getInt() == 1);
+      CHECK(c.handle().execAndGet("SELECT count(*) FROM run_events WHERE time_ms = 5").getInt() == 1);
+      CHECK(c.handle().execAndGet("PRAGMA integrity_check").getString() == "ok");
+      CHECK_THROWS_AS(c.exec("UPDATE runs SET state = 'dreaming'"), SQLite::Exception);
+    });
+  }
+}
+
 TEST_CASE("the schema accepts exactly the states of core") {
   test::TempDatabase t;
   t.database.write([](db::Connection& c) {

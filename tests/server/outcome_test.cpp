@@ -26,7 +26,7 @@ struct Case {
 
 const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2, {}, false}, kExit75{75, {}, false},
     kKilled{{}, SIGKILL, false}, kOom{{}, SIGKILL, true};
-const db::FinalWord kCompleted{"completed", "", ""}, kFailed{"failed", "data", "no tokens"}, kPreempted{"preempted", "", ""},
+const db::FinalWord kCompleted{"completed", "", ""}, kFailed{"failed", "data", "no tokens"}, kPruned{"pruned", "collapse", "step 300"}, kPreempted{"preempted", "", ""},
     kMemory{"failed", "internal", "CUDA out of memory. Tried to allocate 2 GiB"}, kCpuMemory{"failed", "internal", "std::bad_alloc"};
 
 }  // namespace
@@ -44,6 +44,7 @@ TEST_CASE("every way an attempt can end") {
       {"the kernel's OOM killer", running, {}, kOom, {}, 0, out_of_memory, false},
       {"cancelled, checkpointed", stopping, StopIntent::cancel, kExit75, kPreempted, 0, cancelled, false},
       {"cancelled, killed after the grace", stopping, StopIntent::cancel, kKilled, {}, 0, cancelled, false},
+      {"pruned by its own rule", running, {}, kExit0, kPruned, 0, pruned, false},
       {"timed out", stopping, StopIntent::timeout, kExit75, kPreempted, 0, timed_out, false},
       {"daemon stops", stopping, StopIntent::shutdown, kExit75, kPreempted, 0, queued, false},
       {"daemon stops, worker killed", stopping, StopIntent::shutdown, kKilled, {}, 3, queued, false},

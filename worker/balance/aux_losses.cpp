@@ -1,57 +1,51 @@
-// Shapes: T tokens, E experts, K choices, L MoE layers.
 #include "worker/balance/aux_losses.h"
+
+#include <algorithm>
+
+#include "worker/balance/cv_loss.h"
+#include "worker/balance/group_balance.h"
+#include "worker/balance/load_balance.h"
+#include "worker/balance/orthogonality.h"
+#include "worker/balance/router_z.h"
+#include "worker/balance/sequence_balance.h"
 
 namespace moelab::worker {
 namespace {
 
-// f_E: share of the assignments each expert got, before capacity drops; a count, so without gradient.
-torch::Tensor load_share_E(const Route& route) {
-  const auto tokens_times_slots = static_cast<double>(route.expert_TK.numel());
-  return route.count_KE.sum(0).to(route.score_TE.scalar_type()) / tokens_times_slots;
-}
+struct AuxLoss {
+  const char* name;
+  double core::MoeConfig::*coefficient;
+  torch::Tensor (*compute)(const AuxInputs&);  // scalar, mean over MoE layers
+  bool always_reported;
+};
 
-// P_E: mean probability of each expert over all tokens; sigmoid scores are first normalised to sum to 1.
-torch::Tensor mean_probability_E(const Route& route, bool sigmoid_scores) {
-  if (!sigmoid_scores) return route.score_TE.mean(0);
-  return (route.score_TE / route.score_TE.sum(1, /*keepdim=*/true)).mean(0);
-}
-
-// Switch Transformer (arXiv 2101.03961, eq. 4) with f over T*K assignments, so that perfect balance gives 1 for every K.
-torch::Tensor load_balance_loss(const std::vector<Route>& routes, core::LbPool pool, const core::ModelShape& shape) {
-  std::vector<torch::Tensor> share, probability;
-  for (const auto& route : routes) {
-    share.push_back(load_share_E(route));
-    probability.push_back(mean_probability_E(route, shape.sigmoid_scores));
-  }
-  auto share_LE = torch::stack(share), probability_LE = torch::stack(probability);
-  if (pool == core::LbPool::all_layers) {
-    // Every layer sees the same tokens, so the mean over layers is the mean over the pooled tokens.
-    share_LE = share_LE.mean(0, /*keepdim=*/true);
-    probability_LE = probability_LE.mean(0, /*keepdim=*/true);
-  }
-  return (share_LE * probability_LE).sum(1).mean() * static_cast<double>(shape.experts);
-}
-
-// ST-MoE (arXiv 2202.08906, eq. 5): mean over tokens of logsumexp(logits)^2, mean over layers.
-torch::Tensor router_z_loss(const std::vector<Route>& routes) {
-  std::vector<torch::Tensor> layer_losses;
-  for (const auto& route : routes) layer_losses.push_back(route.logit_TE.logsumexp(1).square().mean());
-  return torch::stack(layer_losses).mean();
-}
+constexpr AuxLoss kLosses[] = {
+    {"lb_loss", &core::MoeConfig::lb_coeff, load_balance_loss, true},
+    {"z_loss", &core::MoeConfig::z_loss_coeff, router_z_loss, true},
+    {"seq_aux_loss", &core::MoeConfig::seq_aux_coeff, sequence_balance_loss, false},
+    {"device_loss", &core::MoeConfig::device_coeff, device_balance_loss, false},
+    {"comm_loss", &core::MoeConfig::comm_coeff, communication_balance_loss, false},
+    {"orth_loss", &core::MoeConfig::orth_coeff, orthogonality_loss, false},
+    {"cv_importance_loss", &core::MoeConfig::cv_importance_coeff, cv_importance_loss, false},
+    {"cv_load_loss", &core::MoeConfig::cv_load_coeff, cv_load_loss, false},
+};
 
 }  // namespace
 
-AuxLosses aux_losses(const std::vector<Route>& routes, const core::MoeConfig& moe, const core::ModelShape& shape) {
+AuxLosses aux_losses(const AuxInputs& inputs) {
   AuxLosses losses;
-  if (routes.empty()) return losses;
-  const auto add = [&](double coefficient, auto&& compute) {
+  const auto& routes = inputs.routes;
+  if (routes.empty() || !std::all_of(routes.begin(), routes.end(), [](const Route& route) { return route.logit_TE.defined(); })) {
+    return losses;
+  }
+  for (const auto& loss : kLosses) {
+    const double coefficient = inputs.moe.*loss.coefficient;
+    if (coefficient == 0 && !loss.always_reported) continue;
     torch::AutoGradMode grad(torch::GradMode::is_enabled() && coefficient > 0);  // a loss that is only reported needs no graph
-    const torch::Tensor loss = compute();
-    if (coefficient > 0) losses.weighted = losses.weighted.defined() ? losses.weighted + coefficient * loss : coefficient * loss;
-    return loss.detach();
-  };
-  losses.lb_loss = add(moe.lb_coeff, [&] { return load_balance_loss(routes, moe.lb_pool, shape); });
-  losses.z_loss = add(moe.z_loss_coeff, [&] { return router_z_loss(routes); });
+    const torch::Tensor value = loss.compute(inputs);
+    if (coefficient > 0) losses.weighted = losses.weighted.defined() ? losses.weighted + coefficient * value : coefficient * value;
+    losses.values[loss.name] = value.detach();
+  }
   return losses;
 }
 

@@ -1,8 +1,13 @@
-// Owns the auxiliary losses of a micro-batch, computed from the routes of its MoE layers. Called by model/language_model.
+// Owns the auxiliary losses of a micro-batch: which of them apply, and their weighted sum. Called by model/language_model.
+// One file a loss (or a family of one formula); a new one adds a line to the table in aux_losses.cpp.
+// Shapes: T tokens, D model width, E experts, L MoE layers.
 #pragma once
 
 #include <torch/torch.h>
 
+#include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "core/config.h"
@@ -11,12 +16,20 @@
 
 namespace moelab::worker {
 
-struct AuxLosses {
-  torch::Tensor weighted;  // scalar with gradient: sum of coefficient * loss; undefined when every coefficient is 0
-  torch::Tensor lb_loss;   // scalar, detached, unscaled Switch load-balance loss (1 at balance); undefined without MoE layers
-  torch::Tensor z_loss;    // scalar, detached, unscaled
+struct AuxInputs {
+  const std::vector<Route>& routes;  // one per MoE layer
+  const core::MoeConfig& moe;
+  const core::ModelShape& shape;
+  std::int64_t sequences = 1;          // B; T = B * L
+  std::vector<torch::Tensor> routers = {};  // [E, D] matrices of the layers that have one
 };
 
-AuxLosses aux_losses(const std::vector<Route>& routes, const core::MoeConfig& moe, const core::ModelShape& shape);
+struct AuxLosses {
+  torch::Tensor weighted;                       // scalar with gradient: sum of coefficient * loss; undefined when every coefficient is 0
+  std::map<std::string, torch::Tensor> values;  // by name: scalars, detached, unscaled
+};
+
+// lb_loss and z_loss are always reported where the router has logits, the others when their coefficient is above 0.
+AuxLosses aux_losses(const AuxInputs& inputs);
 
 }  // namespace moelab::worker

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 #include <utility>
 
 #include "core/error.h"
@@ -74,12 +75,13 @@ void LoadMeter::add(const std::vector<Route>& routes) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> count, dropped, probability, entropy_sum, square, z_loss, max;
   for (const auto& route : routes) {
+    count.push_back(route.count_KE);
+    dropped.push_back(route.dropped.defined() ? route.dropped : torch::zeros({}, route.count_KE.options()));
+    if (!route.logit_TE.defined()) continue;
     const auto z_TE = route.logit_TE.detach();
-    const auto p_TE = m.shape.sigmoid_scores ? z_TE.softmax(1) : route.score_TE.detach();
+    const auto p_TE = route.clean_softmax ? route.score_TE.detach() : z_TE.softmax(1);
     const auto logsumexp_T = z_TE.logsumexp(1);
     const auto z = z_TE.reshape({-1}), p = p_TE.reshape({-1});
-    count.push_back(route.count_KE);
-    dropped.push_back(route.keep_TK.defined() ? route.keep_TK.logical_not().sum() : torch::zeros({}, route.count_KE.options()));
     probability.push_back(p_TE.sum(0));
     // H(softmax z) = logsumexp z - sum p z, so one pass over the logits serves entropy and z-loss.
     entropy_sum.push_back(logsumexp_T.sum() - torch::dot(p, z));
@@ -94,12 +96,14 @@ void LoadMeter::add(const std::vector<Route>& routes) {
   };
   sum_into(m.count_LKE, count);
   sum_into(m.dropped_L, dropped);
-  sum_into(m.probability_LE, probability);
-  sum_into(m.entropy_L, entropy_sum);
-  sum_into(m.square_L, square);
-  sum_into(m.z_loss_L, z_loss);
-  const auto max_L = torch::stack(max).to(torch::kFloat64);
-  m.max_L = empty() ? max_L : torch::maximum(m.max_L, max_L);
+  if (!max.empty()) {
+    sum_into(m.probability_LE, probability);
+    sum_into(m.entropy_L, entropy_sum);
+    sum_into(m.square_L, square);
+    sum_into(m.z_loss_L, z_loss);
+    const auto max_L = torch::stack(max).to(torch::kFloat64);
+    m.max_L = empty() ? max_L : torch::maximum(m.max_L, max_L);
+  }
   m.tokens += routes.front().expert_TK.size(0);
 }
 
@@ -123,44 +127,50 @@ std::map<std::string, double> LoadMeter::metrics() const {
   std::map<std::string, double> out;
   if (empty()) return out;
   torch::NoGradGuard no_grad;
-  const auto L = m.layers(), E = m.shape.experts, K = m.shape.active;
+  const auto L = m.layers(), E = m.shape.experts;
   const auto tokens = static_cast<double>(m.tokens);
-  const auto assignments = tokens * static_cast<double>(K);  // of one layer
-  // Everything crosses to the host in one copy: a row per layer [counts E | probabilities E | idle E | scalars].
+  const bool has_logits = m.max_L.defined();
+  // Everything crosses to the host in one copy: a row per layer [counts E | idle E | dropped | probabilities E | scalars].
   const auto column = [](const torch::Tensor& t_L) { return t_L.to(torch::kFloat64).unsqueeze(1); };
-  const auto packed = torch::cat({m.count_LKE.sum(1).to(torch::kFloat64), m.probability_LE, m.idle_after_LE().to(torch::kFloat64),
-                                  column(m.dropped_L), column(m.entropy_L), column(m.square_L), column(m.z_loss_L), column(m.max_L)},
-                                 1)
-                          .cpu()
-                          .contiguous();
+  std::vector<torch::Tensor> parts{m.count_LKE.sum(1).to(torch::kFloat64), m.idle_after_LE().to(torch::kFloat64), column(m.dropped_L)};
+  if (has_logits) {
+    parts.insert(parts.end(), {m.probability_LE, column(m.entropy_L), column(m.square_L), column(m.z_loss_L), column(m.max_L)});
+  }
+  const auto packed = torch::cat(parts, 1).cpu().contiguous();
   const auto dead_after = static_cast<double>(std::min(m.periods + 1, kDeadWindow));
 
   std::vector<double> mean_load(static_cast<std::size_t>(E), 0.0);
-  double dropped_total = 0;
+  double dropped_total = 0, assignments_total = 0;
   std::map<std::string, double> layer_mean;
   for (std::int64_t layer = 0; layer < L; ++layer) {
     const double* count = packed.const_data_ptr<double>() + layer * packed.size(1);
-    const double* idle = count + 2 * E;
-    const double* scalars = count + 3 * E;
-    std::vector<double> load(count, count + E), probability(count + E, count + 2 * E);
+    const double* idle = count + E;
+    const double* probabilities = idle + E + 1;
+    const double* scalars = probabilities + E;
+    std::vector<double> load(count, count + E);
+    const double assignments = std::accumulate(load.begin(), load.end(), 0.0);
     for (auto& f : load) f /= assignments;
-    for (auto& p : probability) p /= tokens;
+    assignments_total += assignments;
     for (std::int64_t e = 0; e < E; ++e) mean_load[e] += load[e] / static_cast<double>(L);
-    dropped_total += scalars[0];
+    dropped_total += idle[E];
 
     const double even = 1.0 / static_cast<double>(E);
     const double squared_deviations = sum_of_squared_deviations(load.data(), E, even);
-    const std::pair<const char*, double> values[] = {
-        {"entropy_per_token", scalars[1] / tokens},
-        {"entropy_distribution", entropy(probability.data(), E)},
+    std::vector<std::pair<const char*, double>> values{
         {"util_std", std::sqrt(squared_deviations / static_cast<double>(E - 1))},
         {"maxvio", *std::max_element(load.begin(), load.end()) / even - 1},
         {"cv", std::sqrt(squared_deviations / static_cast<double>(E)) / even},
         {"dead", static_cast<double>(std::count_if(idle, idle + E, [&](double periods) { return periods >= dead_after; }))},
-        {"logit_rms", std::sqrt(scalars[2] / (tokens * static_cast<double>(E)))},
-        {"logit_max", scalars[4]},
-        {"zloss", scalars[3] / tokens},
     };
+    if (has_logits) {
+      std::vector<double> probability(probabilities, probabilities + E);
+      for (auto& p : probability) p /= tokens;
+      values.insert(values.end(), {{"entropy_per_token", scalars[0] / tokens},
+                                   {"entropy_distribution", entropy(probability.data(), E)},
+                                   {"logit_rms", std::sqrt(scalars[1] / (tokens * static_cast<double>(E)))},
+                                   {"logit_max", scalars[3]},
+                                   {"zloss", scalars[2] / tokens}});
+    }
     const auto prefix = "router/layer_" + std::to_string(m.layer_ids[layer]) + "_";
     for (const auto& [name, value] : values) {
       out[prefix + name] = value;
@@ -168,10 +178,10 @@ std::map<std::string, double> LoadMeter::metrics() const {
     }
   }
   for (const auto& [name, value] : layer_mean) out["router/" + name] = value;
-  out["router/entropy_distribution_normalized"] = layer_mean["entropy_distribution"] / std::log(static_cast<double>(E));
+  if (has_logits) out["router/entropy_distribution_normalized"] = layer_mean["entropy_distribution"] / std::log(static_cast<double>(E));
   for (std::int64_t e = 0; e < E; ++e) out[expert_load_name(e)] = mean_load[e];
   out["train/token_drop_count"] = dropped_total;
-  out["train/token_drop_ratio"] = dropped_total / (assignments * static_cast<double>(L));
+  out["train/token_drop_ratio"] = dropped_total / assignments_total;
   return out;
 }
 

@@ -28,9 +28,9 @@ class LoadMeter {
   torch::Tensor counts_LKE() const;
   // Scalars of the period under their published names, one wait for the device; empty when the period is. `l` below is the
   // index of the transformer block. Formulas over the T tokens of the period, z = clean logits, p = softmax(z), c_e =
-  // assignments before drops, f_e = c_e / (T * K):
+  // assignments before drops, f_e = c_e / sum of c; what needs z is left out for routers without logits:
   //   train/moe/load/e%03d                   f_e, mean over layers (sums to 1)
-  //   train/token_drop_count, _ratio         dropped assignments of all layers; divided by T * layers * K
+  //   train/token_drop_count, _ratio         dropped assignments of all layers; divided by the assignments of all layers
   //   router/layer_{l}_entropy_per_token     mean over tokens of the entropy of p, nats
   //   router/layer_{l}_entropy_distribution  entropy of the mean of p, nats
   //   router/layer_{l}_util_std              sample standard deviation of f over experts

@@ -1,5 +1,5 @@
-// Owns the random numbers of the data pipeline: a pure function of (seed, stream, counter), the same on every machine,
-// compiler and library version, so that a split or a block order needs no saved generator state.
+// Owns the random numbers of the data pipeline and the seeds of routing: a pure function of (seed, stream, counter), the same on every machine,
+// compiler and library version, so that a split, a block order or a noisy route needs no saved generator state.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 namespace moelab::worker {
 
 // Independent uses of one seed.
-enum class RandomStream : std::uint64_t { split = 1, block_order = 2, tokenizer_sample = 3, sampling = 4 };
+enum class RandomStream : std::uint64_t { split = 1, block_order = 2, tokenizer_sample = 3, sampling = 4, routing = 5 };
 
 // Finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 constexpr std::uint64_t mix64(std::uint64_t x) {

@@ -5,17 +5,22 @@
 
 namespace moelab::worker {
 
-Attention::Attention(const core::ModelShape& shape) : head_dim_(shape.head_dim) {
+Attention::Attention(const core::ModelShape& shape, double eps) : head_dim_(shape.head_dim), eps_(eps) {
   const auto query_width = shape.heads * shape.head_dim, key_width = shape.kv_heads * shape.head_dim;
   q_ = register_module("q", std::make_shared<Weight>(torch::IntArrayRef{query_width, shape.hidden}));
   k_ = register_module("k", std::make_shared<Weight>(torch::IntArrayRef{key_width, shape.hidden}));
   v_ = register_module("v", std::make_shared<Weight>(torch::IntArrayRef{key_width, shape.hidden}));
   o_ = register_module("o", std::make_shared<Weight>(torch::IntArrayRef{shape.hidden, query_width}));
+  if (shape.query_norm == 0) return;
+  q_norm_ = register_module("q_norm", std::make_shared<Weight>(torch::IntArrayRef{shape.query_norm}));
+  k_norm_ = register_module("k_norm", std::make_shared<Weight>(torch::IntArrayRef{shape.key_norm}));
 }
 
 torch::Tensor Attention::forward(const torch::Tensor& x_TD, std::int64_t batch, const RopeTable& rope) const {
   const auto type = x_TD.scalar_type();
-  const auto heads = qkv_heads(x_TD, {q_->as(type), k_->as(type), v_->as(type)}, batch, head_dim_, rope);
+  const QkvWeights weights{q_->as(type), k_->as(type), v_->as(type)};
+  const auto heads = q_norm_ ? normed_qkv_heads(x_TD, weights, {q_norm_->value, k_norm_->value, eps_}, batch, head_dim_, rope)
+                             : qkv_heads(x_TD, weights, batch, head_dim_, rope);
   return torch::linear(causal_attention(heads), o_->as(type));
 }
 

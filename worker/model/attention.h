@@ -15,14 +15,17 @@ namespace moelab::worker {
 
 class Attention : public torch::nn::Module {
  public:
-  explicit Attention(const core::ModelShape& shape);
+  // eps: of the norms of queries and keys, which exist when shape.query_norm > 0.
+  Attention(const core::ModelShape& shape, double eps);
 
   // x_TD in the compute type; returns [T, D] in the same type. Positions are 0..L-1 in every sequence.
   torch::Tensor forward(const torch::Tensor& x_TD, std::int64_t batch, const RopeTable& rope) const;
 
  private:
   std::int64_t head_dim_;
+  double eps_;
   std::shared_ptr<Weight> q_, k_, v_, o_;
+  std::shared_ptr<Weight> q_norm_, k_norm_;  // null without qk_norm
 };
 
 }  // namespace moelab::worker

@@ -25,23 +25,23 @@ struct ResidualStream {
 
 // What every block of one forward pass shares.
 struct ForwardPass {
-  std::int64_t batch = 0;
   torch::ScalarType compute_type = torch::kFloat32;
-  bool training = false;
-  bool generating = false;
+  RouterContext router;  // its `sequences` is the B of attention too
   RopeTable rope;
   std::vector<Route> routes;  // filled by the MoE layers, in layer order
 };
 
 class Block : public torch::nn::Module {
  public:
+  // Layer number `layer` of the model, dense or MoE as the shape says.
   Block(int layer, const core::RunConfig& config, const core::ModelShape& shape);
+  // A dense block outside the numbered layers.
+  Block(const core::RunConfig& config, const core::ModelShape& shape);
 
   ResidualStream forward(const ResidualStream& stream, ForwardPass& pass) const;
   const MoeLayer* moe() const { return moe_.get(); }  // null in a dense layer
 
  private:
-  int layer_;
   double eps_;
   std::shared_ptr<Weight> norm_attn_, norm_mlp_;
   std::shared_ptr<Attention> attn_;

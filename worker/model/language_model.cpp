@@ -1,14 +1,15 @@
 #include "worker/model/language_model.h"
 
-#include <ATen/CPUGeneratorImpl.h>
-
 #include <array>
 #include <string>
 #include <utility>
 
 #include "core/error.h"
 #include "worker/balance/aux_losses.h"
+#include "worker/balance/policy_gradient.h"
 #include "worker/model/block.h"
+#include "worker/model/initial_draw.h"
+#include "worker/model/prediction_module.h"
 #include "worker/model/weight.h"
 #include "worker/ops/linear_cross_entropy.h"
 #include "worker/ops/rms_norm.h"
@@ -21,6 +22,7 @@ struct LanguageModel::Impl {
   std::int64_t max_positions;
   std::shared_ptr<Weight> embed_tokens, norm, lm_head;  // lm_head is null when tied
   std::vector<std::shared_ptr<Block>> layers;
+  std::vector<std::shared_ptr<PredictionModule>> predictors;  // multi-token prediction, in training only
   RopeTable rope;  // follows the parameters' device and type; not a buffer, because it is a function of the configuration
 
   explicit Impl(const core::RunConfig& run)
@@ -41,33 +43,58 @@ struct LanguageModel::Impl {
     return rope;
   }
 
-  void draw_weights(const torch::nn::Module& model) const {
-    const torch::NoGradGuard no_grad;
-    const auto generator = at::detail::createCPUGenerator(static_cast<std::uint64_t>(config.seed));
-    for (const auto& item : model.named_parameters()) {
-      auto parameter = item.value();
-      if (parameter.dim() == 1) {
-        parameter.fill_(1);
-      } else {
-        parameter.normal_(0, config.model.initializer_range, generator);
-      }
+  // The learned router matrices in layer order.
+  std::vector<torch::Tensor> router_matrices() const {
+    std::vector<torch::Tensor> matrices;
+    for (const auto& layer : layers) {
+      if (layer->moe() != nullptr && layer->moe()->router().weight_ED.defined()) matrices.push_back(layer->moe()->router().weight_ED);
     }
+    return matrices;
   }
 
-  // Rows of the last norm, [T, D] in the compute type.
-  torch::Tensor trunk(const torch::Tensor& ids_BL, ForwardPass& pass) {
+  struct Trunk {
+    torch::Tensor hidden_TD;  // residual stream after the last layer
+    torch::Tensor normed_TD;  // rows of the last norm, in the compute type
+  };
+
+  Trunk trunk(const torch::Tensor& ids_BL, ForwardPass& pass) {
     const auto length = ids_BL.size(1);
     if (length > max_positions) {
       throw core::Error(core::ErrorKind::config, "model.max_position_embeddings: an input of " + std::to_string(length) +
                                                      " tokens is longer than the " + std::to_string(max_positions) +
                                                      " positions of this model; shorten the input or raise the key.");
     }
-    pass.batch = ids_BL.size(0);
+    pass.router.sequences = ids_BL.size(0);
+    pass.router.ids_T = ids_BL.flatten();
     pass.compute_type = compute_type();
     pass.rope = rope_for(embed_tokens->value.options().requires_grad(false));
-    ResidualStream stream{torch::embedding(embed_tokens->value, ids_BL.flatten()), {}};
+    ResidualStream stream{torch::embedding(embed_tokens->value, pass.router.ids_T), {}};
     for (const auto& layer : layers) stream = layer->forward(stream, pass);
-    return add_rms_norm(stream.sum_TD, stream.delta_TD, norm->value, config.model.rms_norm_eps, pass.compute_type).normed_TD;
+    const auto out = add_rms_norm(stream.sum_TD, stream.delta_TD, norm->value, config.model.rms_norm_eps, pass.compute_type);
+    return {out.sum_TD, out.normed_TD};
+  }
+
+  // Mean over the modules of the mean cross-entropy of the targets they reach. Module k (from 1) sees the embedding of token
+  // i+k and predicts token i+k+1; a row of targets holds token i+1 at position i.
+  torch::Tensor prediction_loss(torch::Tensor hidden_TD, const torch::Tensor& targets_BL, ForwardPass& pass) const {
+    const auto ahead = [&](std::int64_t by) {
+      const auto length = targets_BL.size(1);
+      const auto gap = torch::full({targets_BL.size(0), by}, kIgnoredTarget, targets_BL.options());
+      return torch::cat({targets_BL.narrow(1, by, length - by), gap}, 1).flatten();
+    };
+    torch::Tensor sum;
+    for (std::size_t k = 1; k <= predictors.size(); ++k) {
+      const auto seen_T = ahead(static_cast<std::int64_t>(k) - 1);
+      // A position that sees no token has nothing to go by; at the end of a block no other attends to it either.
+      const auto target_T = ahead(static_cast<std::int64_t>(k)).masked_fill(seen_T == kIgnoredTarget, kIgnoredTarget);
+      const auto out = predictors[k - 1]->forward(hidden_TD, torch::embedding(embed_tokens->value, seen_T.clamp_min(0)), pass);
+      const auto valid = (target_T != kIgnoredTarget).sum().item<std::int64_t>();
+      const double scale = 1 / static_cast<double>(std::max<std::int64_t>(1, valid));
+      const auto ce = linear_cross_entropy(out.normed_TD, head_weight().to(out.normed_TD.scalar_type()), target_T, scale, kIgnoredTarget);
+      sum = sum.defined() ? sum + ce.scaled : ce.scaled;
+      hidden_TD = out.hidden_TD;
+    }
+    return sum / static_cast<double>(predictors.size());
   }
 };
 
@@ -82,7 +109,14 @@ LanguageModel::LanguageModel(const core::RunConfig& config) : impl_(std::make_un
   }
   impl_->norm = register_module("norm", std::make_shared<Weight>(torch::IntArrayRef{shape.hidden}));
   if (!config.model.tie_word_embeddings) impl_->lm_head = register_module("lm_head", std::make_shared<Weight>(table));
-  impl_->draw_weights(*this);
+  // Last, so that a model draws the same trunk with and without them.
+  const auto predictors = std::make_shared<torch::nn::ModuleListImpl>();
+  for (std::int64_t k = 0; k < shape.mtp_depth; ++k) {
+    impl_->predictors.push_back(std::make_shared<PredictionModule>(config, shape));
+    predictors->push_back(impl_->predictors.back());
+  }
+  if (!predictors->is_empty()) register_module("mtp", predictors);
+  draw_weights(*this, config);
 }
 
 LanguageModel::~LanguageModel() = default;
@@ -90,8 +124,11 @@ LanguageModel::~LanguageModel() = default;
 BatchLoss LanguageModel::loss(const torch::Tensor& ids_BL, const torch::Tensor& targets_BL, const LossOptions& options) {
   const torch::AutoGradMode grad(torch::GradMode::is_enabled() && is_training());
   ForwardPass pass;
-  pass.training = is_training();
-  const auto x_TD = impl_->trunk(ids_BL, pass);
+  pass.router.training = is_training();
+  pass.router.causal = !options.leaky;
+  pass.router.position = options.position;
+  const auto trunk = impl_->trunk(ids_BL, pass);
+  const auto& x_TD = trunk.normed_TD;
   const auto target_T = targets_BL.flatten();
 
   BatchLoss result;
@@ -100,30 +137,49 @@ BatchLoss LanguageModel::loss(const torch::Tensor& ids_BL, const torch::Tensor& 
   const auto ce = linear_cross_entropy(x_TD, impl_->head_weight().to(x_TD.scalar_type()), target_T, scale, kIgnoredTarget);
   result.total = ce.scaled;
   result.ce_sum = ce.sum;
+  result.nll_T = ce.nll_T;
+  if (is_training() && !impl_->predictors.empty()) {
+    const auto prediction = impl_->prediction_loss(trunk.hidden_TD, targets_BL, pass);
+    result.total = result.total + options.aux_scale * impl_->config.moe.mtp_coeff * prediction;
+    result.aux["mtp_loss"] = prediction.detach();
+  }
   if (pass.routes.empty()) return result;
 
-  const auto aux = aux_losses(pass.routes, impl_->config.moe, impl_->shape);
+  const auto aux = aux_losses({.routes = pass.routes,
+                               .moe = impl_->config.moe,
+                               .shape = impl_->shape,
+                               .sequences = ids_BL.size(0),
+                               .routers = impl_->router_matrices()});
   if (aux.weighted.defined()) result.total = result.total + options.aux_scale * aux.weighted;
-  result.lb_loss = aux.lb_loss;
-  result.z_loss = aux.z_loss;
+  result.aux.insert(aux.values.begin(), aux.values.end());
+  if (impl_->config.moe.routing == core::Routing::reinforce && is_training()) {
+    const auto policy = policy_gradient_loss(pass.routes, ce.nll_T, target_T != kIgnoredTarget, options.reward_baseline, impl_->config.moe);
+    result.total = result.total + options.aux_scale * policy.weighted;
+    result.aux["policy_loss"] = policy.policy;
+    result.mean_reward = policy.mean_reward;
+  }
   for (const auto& route : pass.routes) {
-    result.routes.push_back({.expert_TK = route.expert_TK,
-                             .weight_TK = route.weight_TK.detach(),
-                             .keep_TK = route.keep_TK,
-                             .logit_TE = route.logit_TE.detach(),
-                             .score_TE = route.score_TE.detach(),
-                             .count_KE = route.count_KE});
+    auto& seen = result.routes.emplace_back(route);
+    for (auto* tensor : {&seen.weight_TK, &seen.logit_TE, &seen.score_TE, &seen.noise_std_TE}) {
+      if (tensor->defined()) *tensor = tensor->detach();
+    }
   }
   return result;
 }
 
 torch::Tensor LanguageModel::logits(const torch::Tensor& ids_BL) {
   ForwardPass pass;
-  pass.generating = true;
-  const auto x_TD = impl_->trunk(ids_BL, pass);
+  pass.router.generating = true;
+  const auto x_TD = impl_->trunk(ids_BL, pass).normed_TD;
   const auto logits_TV = torch::linear(x_TD, impl_->head_weight().to(x_TD.scalar_type()));
   const auto wide = logits_TV.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   return logits_TV.to(wide).view({ids_BL.size(0), ids_BL.size(1), -1});
+}
+
+void LanguageModel::set_token_frequency(const torch::Tensor& frequency_V) {
+  for (const auto& layer : impl_->layers) {
+    if (layer->moe() != nullptr) layer->moe()->router().set_token_frequency(frequency_V);
+  }
 }
 
 std::vector<torch::Tensor> LanguageModel::expert_biases() {

@@ -5,7 +5,10 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/config.h"
@@ -20,22 +23,27 @@ inline constexpr std::int64_t kIgnoredTarget = -100;
 struct LossOptions {
   double ce_scale = 0;   // multiplies the summed cross-entropy: 1 / valid targets of the whole optimiser step; 0 = of this batch
   double aux_scale = 1;  // multiplies the auxiliary losses: 1 / grad_accum
+  StepPosition position = {};  // training only: what random routing choices are a function of
+  std::optional<double> reward_baseline = {};  // of REINFORCE; empty = the mean reward of the batch
+  bool leaky = false;          // evaluation only: routing may look at later tokens (expert choice over the pooled batch)
 };
 
 struct BatchLoss {
   torch::Tensor total;   // scalar, fp32; with gradient in training mode
   torch::Tensor ce_sum;  // scalar, fp64, detached: cross-entropy summed over the valid targets, nats
+  torch::Tensor nll_T;   // fp64 [T], detached: cross-entropy of each target, 0 where there is none
   std::int64_t targets = 0;
-  torch::Tensor lb_loss, z_loss;  // scalars, detached, unscaled; undefined without MoE layers
-  std::vector<Route> routes;      // one per MoE layer, detached
+  std::map<std::string, torch::Tensor> aux;  // auxiliary losses by name (lb_loss, ...): scalars, detached, unscaled
+  torch::Tensor mean_reward;                 // of REINFORCE, fp64 scalar; undefined otherwise
+  std::vector<Route> routes;                 // one per MoE layer, detached
 };
 
 class LanguageModel : public torch::nn::Module {
  public:
-  // Weights are drawn from `config.seed` alone, on a CPU generator: the parameters in the order of named_parameters(), which
-  // is embed_tokens, layers.0 (norm_attn, attn.{q,k,v,o}, norm_mlp, then mlp.{gate,up,down}, or moe.router, moe.experts.gate_up,
-  // moe.experts.down, moe.shared.{gate,up,down}), layers.1, ..., norm, lm_head. Matrices are N(0, initializer_range); norm
-  // weights are 1 and draw nothing. The same seed gives the same bits for any device and number of threads.
+  // Weights are drawn from `config.seed` alone, by initial_draw.h: the parameters in the order of named_parameters(), which is
+  // embed_tokens, layers.0 (norm_attn, attn.{q,k,v,o}, attn.{q,k}_norm, norm_mlp, then mlp.{gate,up,down}, or moe.router,
+  // moe.experts.gate_up, moe.experts.down, moe.shared.{gate,up,down}), layers.1, ..., norm, lm_head,
+  // mtp.
   explicit LanguageModel(const core::RunConfig& config);
   ~LanguageModel() override;
 
@@ -45,6 +53,9 @@ class LanguageModel : public torch::nn::Module {
 
   // fp32 logits [B, L, V] of the whole input, without gradient when called under NoGradGuard. Dropless.
   torch::Tensor logits(const torch::Tensor& ids_BL);
+
+  // int64 [V]: how often each id occurs in the training data; balanced hash routing makes its tables from it. Before training only.
+  void set_token_frequency(const torch::Tensor& frequency_V);
 
   // Expert biases of the MoE layers in layer order; empty without bias control.
   std::vector<torch::Tensor> expert_biases();
@@ -60,9 +71,11 @@ class LanguageModel : public torch::nn::Module {
 // [out, in]; experts are stacked in the layout the grouped GEMM wants.
 //   embed_tokens.weight [V, D]      norm.weight [D]      lm_head.weight [V, D] (absent when tied)
 //   layers.{i}.norm_attn.weight [D] layers.{i}.norm_mlp.weight [D]
-//   layers.{i}.attn.{q,k,v,o}.weight
+//   layers.{i}.attn.{q,k,v,o}.weight, with qk_norm layers.{i}.attn.{q,k}_norm.weight [C], or [H*C] and [G*C]
 //   dense:  layers.{i}.mlp.{gate,up}.weight [F, D], layers.{i}.mlp.down.weight [D, F]
 //   MoE:    layers.{i}.moe.router.weight [E, D], layers.{i}.moe.router.bias [E] (buffer)
 //           layers.{i}.moe.experts.gate_up [E, D, 2f] (gate columns first), layers.{i}.moe.experts.down [E, f, D]
 //           layers.{i}.moe.shared.{gate,up,down}.weight, S shared experts fused to width S*f_s
+//   mtp.{k}.norm_hidden.weight [D], .norm_embed.weight [D], .project.weight [D, 2D], .block.* (a dense layer), .norm.weight [D]
+//   hash routing has no router.weight but layers.{i}.moe.router.table (int64 buffer [V, K]); learned noise has router.noise [E, D]
 }  // namespace moelab::worker

@@ -2,8 +2,9 @@
 
 namespace moelab::worker {
 
-MoeLayer::MoeLayer(const core::RunConfig& config, const core::ModelShape& shape) {
-  router_ = register_module("router", make_router(config, shape));
+MoeLayer::MoeLayer(const RouterParts& parts) {
+  const auto& shape = parts.shape;
+  router_ = register_module("router", make_router(parts));
   experts_ = register_module("experts", std::make_shared<Experts>(shape));
   if (shape.shared > 0) {
     shared_ = register_module("shared", std::make_shared<FeedForward>(shape.hidden, shape.shared * shape.shared_width));

@@ -5,8 +5,6 @@
 
 #include <memory>
 
-#include "core/config.h"
-#include "core/model_shape.h"
 #include "worker/model/experts.h"
 #include "worker/model/feed_forward.h"
 #include "worker/routing/router.h"
@@ -15,7 +13,7 @@ namespace moelab::worker {
 
 class MoeLayer : public torch::nn::Module {
  public:
-  MoeLayer(const core::RunConfig& config, const core::ModelShape& shape);
+  explicit MoeLayer(const RouterParts& parts);
 
   struct Output {
     torch::Tensor y_TD;  // fp32: routed experts by combine weight, plus the ungated shared experts
@@ -23,7 +21,7 @@ class MoeLayer : public torch::nn::Module {
   };
   Output forward(const torch::Tensor& x_TD, const RouterContext& context) const;
 
-  const Router& router() const { return *router_; }
+  Router& router() const { return *router_; }
 
  private:
   std::shared_ptr<Router> router_;

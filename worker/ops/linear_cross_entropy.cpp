@@ -82,7 +82,7 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
     const auto tokens = x_TD.size(0), vocab = weight_VD.size(0);
     const auto step = std::clamp<std::int64_t>(kLogitChunk / vocab, std::min<std::int64_t>(tokens, 64), tokens);
     const auto target = target_T.contiguous();
-    auto sum = torch::zeros({}, x_TD.options().dtype(torch::kFloat64));
+    auto nll_T = torch::empty({tokens}, x_TD.options().dtype(torch::kFloat64));
     Variable grad_x, grad_weight;
     const auto master = x_TD.scalar_type() == torch::kBFloat16 ? torch::kFloat32 : x_TD.scalar_type();
     if (gradient) grad_x = torch::empty_like(x_TD);
@@ -90,16 +90,17 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
       const auto rows = std::min(step, tokens - first);
       const auto x_RD = x_TD.narrow(0, first, rows);
       auto logits_RV = at::mm(x_RD, weight_VD.t());
-      sum += cross_entropy_rows(logits_RV, target.narrow(0, first, rows), scale, ignored, gradient).sum();
+      nll_T.narrow(0, first, rows).copy_(cross_entropy_rows(logits_RV, target.narrow(0, first, rows), scale, ignored, gradient));
       if (!gradient) continue;
       auto grad_x_RD = grad_x.narrow(0, first, rows);
       at::mm_out(grad_x_RD, logits_RV, weight_VD);
       add_product(grad_weight, logits_RV.t(), x_RD, master);
     }
     if (gradient) ctx->save_for_backward({grad_x, grad_weight});
-    ctx->mark_non_differentiable({sum});
+    const auto sum = nll_T.sum();
+    ctx->mark_non_differentiable({sum, nll_T});
     ctx->saved_data["weight_type"] = static_cast<std::int64_t>(weight_VD.scalar_type());
-    return {(sum * scale).to(master), sum};
+    return {(sum * scale).to(master), sum, nll_T};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
@@ -135,7 +136,7 @@ CrossEntropy linear_cross_entropy(const torch::Tensor& x_TD, const torch::Tensor
                                   std::int64_t ignored) {
   const bool gradient = torch::GradMode::is_enabled() && (x_TD.requires_grad() || weight_VD.requires_grad());
   const auto outputs = LinearCrossEntropy::apply(x_TD, weight_VD, target_T, scale, ignored, gradient);
-  return {outputs[0], outputs[1]};
+  return {outputs[0], outputs[1], outputs[2]};
 }
 
 CrossEntropy linear_cross_entropy_reference(const torch::Tensor& x_TD, const torch::Tensor& weight_VD, const torch::Tensor& target_T,
@@ -143,8 +144,8 @@ CrossEntropy linear_cross_entropy_reference(const torch::Tensor& x_TD, const tor
   const auto logits = torch::linear(x_TD, weight_VD);
   const auto wide = logits.scalar_type() == torch::kFloat64 ? logits : logits.to(torch::kFloat32);
   namespace F = torch::nn::functional;
-  const auto sum = F::cross_entropy(wide, target_T, F::CrossEntropyFuncOptions().ignore_index(ignored).reduction(torch::kSum));
-  return {sum * scale, sum.detach().to(torch::kFloat64)};
+  const auto nll_T = F::cross_entropy(wide, target_T, F::CrossEntropyFuncOptions().ignore_index(ignored).reduction(torch::kNone));
+  return {nll_T.sum() * scale, nll_T.detach().to(torch::kFloat64).sum(), nll_T.detach().to(torch::kFloat64)};
 }
 
 }  // namespace moelab::worker

@@ -11,6 +11,7 @@ namespace moelab::worker {
 struct CrossEntropy {
   torch::Tensor scaled;  // fp32 scalar: scale * sum over valid targets of -log p(target); with gradient
   torch::Tensor sum;     // fp64 scalar, detached: the same sum unscaled, in nats
+  torch::Tensor nll_T;   // fp64 [T], detached: its terms, 0 where there is no target
 };
 
 // x_TD and weight_VD in the compute type; target_T int64, `ignored` = no target. Log-softmax in fp32. Only one chunk of

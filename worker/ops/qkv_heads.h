@@ -21,7 +21,18 @@ struct QkvWeights {
 // Three projections, the move to heads and RoPE in one node: the backward pass gathers the three input gradients in one buffer.
 Heads qkv_heads(const torch::Tensor& x_TD, const QkvWeights& weights, std::int64_t batch, std::int64_t head_dim, const RopeTable& table);
 
-// The same in plain autograd operations, for tests.
+// RMSNorm of queries and keys before RoPE: weights of width C normalise each head (Qwen3), weights of width H*C and G*C all
+// heads at once (OLMoE).
+struct QkNormWeights {
+  torch::Tensor q, k;  // master weights: the norm runs in their type
+  double eps = 0;
+};
+
+// As above, with the norms between projection and rotation.
+Heads normed_qkv_heads(const torch::Tensor& x_TD, const QkvWeights& weights, const QkNormWeights& norms, std::int64_t batch,
+                       std::int64_t head_dim, const RopeTable& table);
+
+// The first form in plain autograd operations, for tests.
 Heads qkv_heads_reference(const torch::Tensor& x_TD, const QkvWeights& weights, std::int64_t batch, std::int64_t head_dim,
                           const RopeTable& table);
 

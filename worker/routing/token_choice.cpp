@@ -1,8 +1,10 @@
 // Owns token choice: every token picks its K best experts. Softmax scores as in Switch, Mixtral and OLMoE; sigmoid scores
-// with a selection bias as in DeepSeek-V3 (arXiv 2412.19437, section 2.1.2).
+// with a selection bias as in DeepSeek-V3 (arXiv 2412.19437, section 2.1.2); choice within the best groups (DeepSeek-V2, V3);
+// noise in training (Shazeer et al., arXiv 1701.06538, eq. 4; Switch; moe-emergence).
 // Shapes: T tokens, D model width, E experts, K choices.
-#include "worker/routing/capacity.h"
+#include "worker/routing/group_limit.h"
 #include "worker/routing/router.h"
+#include "worker/routing/router_noise.h"
 #include "worker/routing/top_k.h"
 
 namespace moelab::worker {
@@ -12,34 +14,48 @@ constexpr double kSigmoidSumEpsilon = 1e-20;  // DeepSeek-V3's guard: sigmoid sc
 
 class TokenChoice final : public Router {
  public:
-  TokenChoice(const core::RunConfig& config, const core::ModelShape& shape)
-      : Router(shape), moe_(config.moe), shape_(shape), low_precision_(config.train.precision == core::Precision::bf16) {}
+  explicit TokenChoice(const RouterParts& parts) : Router(parts) {
+    if (shape_.router_noise_matrix) {
+      noise_ED_ = register_parameter("noise", torch::zeros({shape_.experts, shape_.hidden}));
+    }
+  }
 
   Route route(const torch::Tensor& x_TD, const RouterContext& context) override {
     Route route;
-    route.logit_TE = logits(x_TD);
-    route.score_TE = shape_.sigmoid_scores ? route.logit_TE.sigmoid() : route.logit_TE.softmax(1);
-    auto selection_TE = route.score_TE.detach();
+    route.logit_TE = logits(x_TD, weight_ED);
+    const auto noisy_TE = context.training ? noisy(x_TD, context.position, route) : route.logit_TE;
+    if (!noisy_TE.is_same(route.logit_TE)) route.noisy_TE = noisy_TE;
+    route.score_TE = shape_.sigmoid_scores ? noisy_TE.sigmoid() : noisy_TE.softmax(1);
+    route.clean_softmax = !shape_.sigmoid_scores && !route.noisy_TE.defined();
+    const bool bias_on_logits = moe_.lb_bias_target == core::BiasTarget::logit;
+    auto selection_TE = (bias_on_logits ? noisy_TE : route.score_TE).detach();
     if (bias_E.defined()) selection_TE = selection_TE + bias_E;
-    route.expert_TK = select_top_k(selection_TE, shape_.active);
+    const auto allowed_TE = limit_to_groups(selection_TE, {shape_.groups, moe_.topk_group, moe_.group_score});
+    route.expert_TK = select_top_k(allowed_TE, shape_.active);
     route.count_KE = count_assignments(route.expert_TK, shape_.experts);
     route.weight_TK = combine_weights(route.score_TE.gather(1, route.expert_TK), context.training);
-    const double factor = context.generating ? 0 : context.training ? moe_.capacity_factor : moe_.eval_capacity_factor;
-    if (factor > 0) {
-      const auto capacity = expert_capacity(factor, x_TD.size(0), shape_.active, shape_.experts, moe_.min_capacity);
-      route.keep_TK = keep_within_capacity(route.expert_TK, selection_TE, capacity, moe_.drop_policy);
-    }
+    limit_to_capacity(route, selection_TE, context);
     return route;
   }
 
  private:
-  // fp32 [T, E]; a double model (gradient checks) stays double.
-  torch::Tensor logits(const torch::Tensor& x_TD) const {
-    const auto master = weight_ED.scalar_type();
-    if (moe_.router_dtype == core::RouterDtype::autocast && low_precision_) {
-      return torch::linear(x_TD.to(torch::kBFloat16), weight_ED.to(torch::kBFloat16)).to(master);
+  // The logits the choice is made on in training. Clean ones stay for the z-loss and the metrics.
+  torch::Tensor noisy(const torch::Tensor& x_TD, const StepPosition& position, Route& route) const {
+    const auto& clean_TE = route.logit_TE;
+    switch (moe_.router_noise) {
+      case core::RouterNoise::none:
+        return clean_TE;
+      case core::RouterNoise::annealed: {
+        const double std = annealed_std(moe_, position);
+        return std > 0 ? clean_TE + std * normal_noise(clean_TE, generator(position)) : clean_TE;
+      }
+      case core::RouterNoise::learned:
+        route.noise_std_TE = torch::softplus(logits(x_TD, noise_ED_));
+        return clean_TE + normal_noise(clean_TE, generator(position)) * route.noise_std_TE;
+      case core::RouterNoise::jitter:
+        return logits(jittered(x_TD, moe_.jitter_eps, generator(position)), weight_ED);
     }
-    return torch::linear(x_TD.to(master), weight_ED);
+    return clean_TE;
   }
 
   torch::Tensor combine_weights(const torch::Tensor& score_TK, bool training) const {
@@ -55,15 +71,13 @@ class TokenChoice final : public Router {
     return moe_.routed_scaling_factor == 1 ? weight_TK : weight_TK * moe_.routed_scaling_factor;
   }
 
-  const core::MoeConfig moe_;
-  const core::ModelShape shape_;
-  const bool low_precision_;
+  torch::Tensor noise_ED_;  // learned noise only
 };
 
 }  // namespace
 
-std::shared_ptr<Router> make_token_choice(const core::RunConfig& config, const core::ModelShape& shape) {
-  return std::make_shared<TokenChoice>(config, shape);
+std::shared_ptr<Router> make_token_choice(const RouterParts& parts) {
+  return std::make_shared<TokenChoice>(parts);
 }
 
 }  // namespace moelab::worker

@@ -71,6 +71,8 @@ json state_to_json(const TrainingState& state) {
           {"data_position", state.data_position},
           {"evaluated_step", state.evaluated_step},
           {"non_finite_steps", state.non_finite_steps},
+          {"pruned_by", state.pruned_by},
+          {"pruned_because", state.pruned_because},
           {"counters", state.counters},
           {"metrics", numbers_to_json(state.metrics)},
           {"eval", numbers_to_json(state.eval)}};
@@ -83,6 +85,8 @@ TrainingState state_from_json(const json& in) {
   state.data_position = in.at("data_position");
   state.evaluated_step = in.at("evaluated_step");
   state.non_finite_steps = in.at("non_finite_steps");
+  state.pruned_by = in.at("pruned_by");
+  state.pruned_because = in.at("pruned_because");
   state.counters = in.at("counters").get<std::map<std::string, std::int64_t>>();
   state.metrics = numbers_from_json(in.at("metrics"));
   state.eval = numbers_from_json(in.at("eval"));

@@ -30,6 +30,7 @@ struct TrainingState {
   std::int64_t data_position = 0;                // blocks consumed
   std::int64_t evaluated_step = 0;               // newest step whose evaluation is in the journal
   std::int64_t non_finite_steps = 0;             // consecutive, up to now
+  std::string pruned_by, pruned_because;         // the early_stop rule that has ended the run, and its sentence
   std::map<std::string, std::int64_t> counters;  // of the optimiser and the controllers
   std::map<std::string, double> metrics, eval;   // newest measurements, for the final report
   TensorMap tensors;                             // "optimizer.*", "bias_controller.*", "load_meter.*", "rng.*"

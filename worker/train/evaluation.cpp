@@ -13,10 +13,15 @@ std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, cons
   LoadMeter meter(model.shape());
   torch::Tensor sum = torch::zeros({}, torch::dtype(torch::kFloat64).device(device));
   std::int64_t targets = 0;
+  // Expert choice is evaluated twice: causally, and over whole batches as it is trained.
+  const bool twice = model.config().moe.routing == core::Routing::expert_choice && model.shape().experts > 1;
+  torch::Tensor leaky_sum = torch::zeros_like(sum);
   model.eval();
   for (std::int64_t first = 0; first < validation.blocks().size() && !stop(); first += sequences_per_batch) {
     const Batch batch = validation.in_order(first, sequences_per_batch);
-    const BatchLoss loss = model.loss(batch.ids_BL.to(device), batch.targets_BL.to(device), LossOptions{});
+    const auto ids_BL = batch.ids_BL.to(device), targets_BL = batch.targets_BL.to(device);
+    const BatchLoss loss = model.loss(ids_BL, targets_BL, LossOptions{});
+    if (twice) leaky_sum += model.loss(ids_BL, targets_BL, LossOptions{.leaky = true}).ce_sum;
     sum += loss.ce_sum;
     targets += loss.targets;
     meter.add(loss.routes);
@@ -28,6 +33,7 @@ std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, cons
   const auto length = static_cast<double>(validation.blocks().block_size());
   std::map<std::string, double> values{
       {"eval/loss", mean}, {"eval/loss_hf", mean * (length - 1) / length}, {"eval/perplexity", std::exp(mean)}};
+  if (twice) values["eval/loss_leaky"] = leaky_sum.item<double>() / static_cast<double>(targets);
   const std::map<std::string, double> load = meter.metrics();
   for (const auto& [from, to] : {std::pair("router/maxvio", "eval/maxvio"), std::pair("router/cv", "eval/cv"),
                                  std::pair("router/dead", "eval/dead"), std::pair("train/token_drop_ratio", "eval/token_drop_ratio")}) {

@@ -18,6 +18,8 @@ namespace moelab::worker {
 //   eval/loss_hf     eval/loss * (L - 1) / L: what Transformers up to 4.57 (and so moe-lab) reports, which divides the
 //                    L - 1 targets of a block by its L labels
 //   eval/perplexity  exp(eval/loss)
+//   eval/loss_leaky  expert choice only: the same mean with experts choosing among the tokens of each batch, later ones included;
+//                    eval/loss is that of its causal form
 //   eval/{maxvio,cv,dead,token_drop_ratio}  of the load over the whole set, MoE models only
 // Returns nullopt when `stop` became true on the way. Leaves the model in training mode.
 std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, const Batcher& validation, std::int64_t sequences_per_batch,

@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/run_spec.h"
 #include "worker/data/data_source.h"
+#include "worker/data/token_frequency.h"
 #include "worker/train/checkpoint.h"
 #include "worker/train/event_sink.h"
 #include "worker/train/initial_weights.h"
@@ -77,6 +78,12 @@ DataWatcher journal_watcher(EventSink& events) {
   return watcher;
 }
 
+// run_summary.json, as moe-emergence writes it: what ended a run before its last step.
+void write_summary(const fs::path& run_dir, const Trainer& trainer) {
+  const json summary{{"stopped_reason", trainer.pruned_by()}, {"stopped_step", trainer.step()}, {"detail", trainer.pruned_because()}};
+  std::ofstream(run_dir / "run_summary.json") << summary.dump(2) << '\n';
+}
+
 struct Ending {
   std::string status, reason, message;
   int exit_code = core::kExitDone;
@@ -101,7 +108,10 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
 
   torch::manual_seed(static_cast<std::uint64_t>(config.seed));
   LanguageModel model(config);
-  if (!checkpoint) load_initial_weights(model, config);
+  if (!checkpoint) {
+    if (config.moe.routing == core::Routing::hash) model.set_token_frequency(token_frequency(data.train, model.shape().vocab));
+    load_initial_weights(model, config);
+  }
   model.to(device);
   Trainer trainer(
       {config, model, data.train, data.val, events, checkpoints, data.tokenizer ? data.tokenizer->model() : std::string(), stop_requested});
@@ -126,6 +136,12 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
   switch (end) {
     case TrainingEnd::completed:
       ending.status = "completed";
+      break;
+    case TrainingEnd::pruned:
+      ending.status = "pruned";
+      ending.reason = trainer.pruned_by();
+      ending.message = trainer.pruned_because();
+      write_summary(options.run_dir, trainer);
       break;
     case TrainingEnd::preempted:
       ending.status = "preempted";

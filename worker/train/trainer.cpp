@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <mutex>
 #include <utility>
 
@@ -29,6 +30,9 @@ nlohmann::json to_values(const std::map<std::string, double>& values) {
 
 constexpr const char* kBiasCalls = "bias_controller.calls";
 constexpr const char* kBiasCounts = "bias_controller.counts_LE";
+constexpr const char* kRewardBaseline = "reward_baseline";
+constexpr const char* kCollapse = "collapse_watch.in_a_row";
+constexpr const char* kHealth = "health_watch.";
 constexpr const char* kMeter = "load_meter.";
 constexpr const char* kRng = "rng.";
 
@@ -37,6 +41,14 @@ std::vector<std::pair<std::string, at::Generator>> generators(const torch::Devic
   std::vector<std::pair<std::string, at::Generator>> found{{"cpu", at::globalContext().defaultGenerator(at::kCPU)}};
   if (!device.is_cpu()) found.emplace_back("device", at::globalContext().defaultGenerator(device));
   return found;
+}
+
+std::vector<std::int64_t> moe_layers_of(const core::ModelShape& shape) {
+  std::vector<std::int64_t> layers;
+  for (std::size_t i = 0; i < shape.moe_layer.size(); ++i) {
+    if (shape.moe_layer[i]) layers.push_back(static_cast<std::int64_t>(i));
+  }
+  return layers;
 }
 
 const torch::Tensor& required(const TensorMap& tensors, const std::string& name) {
@@ -61,14 +73,16 @@ Trainer::Trainer(TrainerParts parts)
       optimizer_(parts_.model, train_),
       schedule_(train_, max_steps_),
       bias_controller_(parts_.config.moe, parts_.model.expert_biases()),
+      collapse_(parts_.config.early_stop, moe_layers_of(parts_.model.shape())),
+      health_(parts_.config.moe, moe_layers_of(parts_.model.shape())),
       meter_(parts_.model.shape()),
       step_meter_(parts_.model.shape()),
       batcher_(parts_.train, parts_.config.data.shuffle, static_cast<std::uint64_t>(parts_.config.data.seed)),
-      validation_(parts_.val, false, 0) {
+      validation_(parts_.val, false, 0),
+      moe_layers_(moe_layers_of(parts_.model.shape())) {
   const auto parameters = parts_.model.named_parameters();
-  for (std::size_t layer = 0; layer < parts_.model.shape().moe_layer.size(); ++layer) {
-    const std::string number = std::to_string(layer);
-    if (const auto* router = parameters.find("layers." + number + ".moe.router.weight")) routers_.emplace_back(number, *router);
+  for (const std::int64_t number : moe_layers_) {
+    if (const auto* router = parameters.find("layers." + std::to_string(number) + ".moe.router.weight")) routers_.emplace_back(number, *router);
   }
 }
 
@@ -87,14 +101,14 @@ bool Trainer::logs_now(std::int64_t step) const {
 }
 
 bool Trainer::records_load_now(std::int64_t step) const {
-  return !routers_.empty() && (step == 1 || step % train_.expert_load_interval == 0 || step == max_steps_);
+  return !moe_layers_.empty() && (step == 1 || step % train_.expert_load_interval == 0 || step == max_steps_);
 }
 
 TrainingEnd Trainer::run() {
   parts_.model.train();
   // A run stopped during an evaluation was saved before it: the evaluation comes first.
   bool going = step_ == 0 || evaluate_if_due();
-  while (going && step_ < max_steps_ && !parts_.stop_requested()) {
+  while (going && step_ < max_steps_ && pruned_by_.empty() && !parts_.stop_requested()) {
     if (!train_step()) break;
     if (non_finite_steps_ >= kNonFiniteSteps) return TrainingEnd::diverged;
     going = evaluate_if_due();
@@ -102,6 +116,7 @@ TrainingEnd Trainer::run() {
   }
   // Nothing done since the last checkpoint may be lost: neither steps nor an evaluation made up for after a resume.
   if (saved_step_ < step_ || (evaluated_step_ == step_ && !saved_evaluated_)) save();
+  if (going && !pruned_by_.empty()) return TrainingEnd::pruned;
   if (!going || step_ < max_steps_) return TrainingEnd::preempted;
   // A run may diverge in its very last steps: a result that is not a number is a failure, not a result.
   const auto final_loss = eval_.find("eval/loss");
@@ -113,12 +128,15 @@ bool Trainer::train_step() {
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t position = batcher_.position();
   const std::int64_t sequences = train_.batch_size / train_.grad_accum;
-  const LossOptions options{.ce_scale = 1.0 / static_cast<double>(train_.batch_size * batcher_.blocks().targets_per_block()),
-                            .aux_scale = 1.0 / static_cast<double>(train_.grad_accum)};
-  const bool logs = logs_now(step_ + 1), records_load = records_load_now(step_ + 1);
+  LossOptions options{.ce_scale = 1.0 / static_cast<double>(train_.batch_size * batcher_.blocks().targets_per_block()),
+                      .aux_scale = 1.0 / static_cast<double>(train_.grad_accum),
+                      .position = {.step = step_, .max_steps = max_steps_},
+                      .reward_baseline = reward_baseline_.value()};
+  const bool logs = logs_now(step_ + 1), records_load = records_load_now(step_ + 1), looks = collapse_.looks_after(step_ + 1);
   const torch::Tensor counts_LE = bias_controller_.counts_LE().defined() ? bias_controller_.counts_LE().clone() : torch::Tensor();
 
-  torch::Tensor ce_sum, lb_loss, z_loss;
+  torch::Tensor ce_sum, reward;
+  std::map<std::string, torch::Tensor> aux;
   const auto add = [](torch::Tensor& sum, const torch::Tensor& term) {
     if (term.defined()) sum = sum.defined() ? sum + term : term;
   };
@@ -130,14 +148,15 @@ bool Trainer::train_step() {
       return false;
     }
     const Batch batch = batcher_.next(sequences);
+    options.position.micro_batch = micro;
     const BatchLoss loss = parts_.model.loss(batch.ids_BL.to(device_), batch.targets_BL.to(device_), options);
     loss.total.backward();
     add(ce_sum, loss.ce_sum);
-    add(lb_loss, loss.lb_loss);
-    add(z_loss, loss.z_loss);
+    add(reward, loss.mean_reward);
+    for (const auto& [name, value] : loss.aux) add(aux[name], value);
     bias_controller_.add(loss.routes);
     if (logs) meter_.add(loss.routes);
-    if (records_load) step_meter_.add(loss.routes);
+    if (records_load || looks) step_meter_.add(loss.routes);
   }
 
   StepResult result;
@@ -151,14 +170,16 @@ bool Trainer::train_step() {
   ++steps_since_log_;
   seconds_since_log_ += seconds_since(start);
 
-  const auto mean = [&](const torch::Tensor& sum) {
-    return sum.defined() ? sum.item<double>() / static_cast<double>(train_.grad_accum) : 0;
-  };
-  result.lb_loss = mean(lb_loss) * parts_.config.moe.lb_coeff;
-  result.z_loss = mean(z_loss) * parts_.config.moe.z_loss_coeff;
+  const auto mean = [&](const torch::Tensor& sum) { return sum.item<double>() / static_cast<double>(train_.grad_accum); };
+  if (reward.defined()) reward_baseline_.add(mean(reward));
+  if (logs) {
+    for (const auto& [name, sum] : aux) result.aux[name] = mean(sum);
+  }
   watch_for_divergence(result);
   if (logs) record_step(result);
+  if (looks) watch_for_collapse(step_meter_.counts_LKE().sum(1));
   if (records_load) record_expert_load();
+  step_meter_.reset();
   return true;
 }
 
@@ -174,6 +195,32 @@ void Trainer::watch_for_divergence(const StepResult& result) {
   if (non_finite_steps_ == 1) parts_.events.emit(EventType::alert, step_, {{"code", "non_finite_loss"}, {"message", message}});
 }
 
+void Trainer::prune(const std::string& rule, const std::string& message) {
+  pruned_by_ = rule;
+  pruned_because_ = message;
+}
+
+void Trainer::watch_for_collapse(const torch::Tensor& counts_LE) {
+  const auto look = collapse_.look(counts_LE);
+  if (look.in_a_row == 0) return;
+  char message[256];
+  std::snprintf(message, sizeof message, "step %lld: layer %lld sends %.1f%% of its assignments to expert %lld, look %lld of %lld",
+                static_cast<long long>(step_), static_cast<long long>(look.layer), 100 * look.share, static_cast<long long>(look.expert),
+                static_cast<long long>(look.in_a_row), static_cast<long long>(parts_.config.early_stop.collapse_patience));
+  log_warning("%s", message);
+  parts_.events.emit(EventType::alert, step_, {{"code", "collapse"}, {"message", message}});
+  if (look.stop) prune("collapse", message);
+}
+
+void Trainer::watch_health(const std::map<std::string, double>& values) {
+  const auto alerts = health_.observe(step_, values, moe_layers_.empty() ? torch::Tensor() : meter_.counts_LKE().sum(1));
+  for (const auto& [code, message] : alerts) {
+    log_warning("%s", message.c_str());
+    parts_.events.emit(EventType::alert, step_, {{"code", code}, {"message", message}});
+    if (parts_.config.early_stop.alerts && pruned_by_.empty()) prune("alert", code + ": " + message);
+  }
+}
+
 std::map<std::string, double> Trainer::step_metrics(const StepResult& result) const {
   const core::MoeConfig& moe = parts_.config.moe;
   std::map<std::string, double> values = meter_.metrics();
@@ -185,15 +232,14 @@ std::map<std::string, double> Trainer::step_metrics(const StepResult& result) co
   values["perf/tokens_per_sec"] = static_cast<double>(steps_since_log_ * tokens_per_step()) / seconds_since_log_;
   values["perf/step_ms"] = seconds_since_log_ / static_cast<double>(steps_since_log_) * 1e3;
   values["perf/peak_memory_mb"] = peak_memory_mb(device_);
+  for (const auto& [name, value] : result.aux) values["train/" + name] = value;
   if (routers_.empty()) return values;
-  if (moe.lb_coeff > 0) values["train/lb_loss"] = result.lb_loss;
-  if (moe.z_loss_coeff > 0) values["train/z_loss"] = result.z_loss;
   if (moe.lb_gamma > 0) values["train/lb_bias_dbg"] = bias_controller_.bias_abs_sum();
   const torch::NoGradGuard no_grad;
   double sum = 0;
   for (const auto& [layer, weight_ED] : routers_) {
     const double norm = weight_ED.norm().item<double>();
-    values["router/layer_" + layer + "_wr_norm"] = norm;
+    values["router/layer_" + std::to_string(layer) + "_wr_norm"] = norm;
     sum += norm;
   }
   values["router/wr_norm"] = sum / static_cast<double>(routers_.size());
@@ -202,6 +248,7 @@ std::map<std::string, double> Trainer::step_metrics(const StepResult& result) co
 
 void Trainer::record_step(const StepResult& result) {
   metrics_ = step_metrics(result);
+  watch_health(metrics_);
   meter_.reset();
   seconds_since_log_ = 0;
   steps_since_log_ = 0;
@@ -214,12 +261,9 @@ void Trainer::record_step(const StepResult& result) {
 
 void Trainer::record_expert_load() {
   const torch::Tensor counts_LKE = step_meter_.counts_LKE().contiguous();
-  step_meter_.reset();
-  std::vector<std::int64_t> layers;
-  for (const auto& [layer, weight_ED] : routers_) layers.push_back(std::stoll(layer));
   const auto* data = counts_LKE.const_data_ptr<std::int64_t>();
   parts_.events.emit(EventType::expert_load, step_,
-                     {{"layers", layers},
+                     {{"layers", moe_layers_},
                       {"slots", counts_LKE.size(1)},
                       {"experts", counts_LKE.size(2)},
                       {"counts", std::vector<std::int64_t>(data, data + counts_LKE.numel())}});
@@ -243,11 +287,16 @@ TrainingState Trainer::state() const {
   state.data_position = batcher_.position();
   state.evaluated_step = evaluated_step_;
   state.non_finite_steps = non_finite_steps_;
+  state.pruned_by = pruned_by_;
+  state.pruned_because = pruned_because_;
   state.metrics = metrics_;
   state.eval = eval_;
   for (const auto& [name, tensor] : optimizer_.state()) state.tensors[name] = tensor;
   state.counters[kBiasCalls] = bias_controller_.calls();
+  state.counters[kCollapse] = collapse_.in_a_row();
+  for (const auto& [name, tensor] : health_.state()) state.tensors[kHealth + name] = tensor;
   if (bias_controller_.counts_LE().defined()) state.tensors[kBiasCounts] = bias_controller_.counts_LE();
+  if (reward_baseline_.value()) state.tensors[kRewardBaseline] = torch::tensor({*reward_baseline_.value()}, torch::kFloat64);
   for (const auto& [name, tensor] : meter_.state()) state.tensors[kMeter + name] = tensor;
   for (const auto& [name, generator] : generators(device_)) state.tensors[kRng + name] = generator.get_state();
   return state;
@@ -274,6 +323,13 @@ void Trainer::resume(const Checkpoint& checkpoint) {
   if (bias_controller_.counts_LE().defined()) {
     bias_controller_.restore(required(state.tensors, kBiasCounts), state.counters.at(kBiasCalls));
   }
+  if (const auto baseline = state.tensors.find(kRewardBaseline); baseline != state.tensors.end()) {
+    reward_baseline_.restore(baseline->second.item<double>());
+  }
+  collapse_.restore(state.counters.at(kCollapse));
+  std::map<std::string, torch::Tensor> health;
+  for (const auto& [name, tensor] : health_.state()) health[name] = required(state.tensors, kHealth + name);
+  health_.restore(health);
   std::map<std::string, torch::Tensor> meter;
   for (const auto& [name, tensor] : meter_.state()) meter[name] = required(state.tensors, kMeter + name);
   meter_.restore(meter);
@@ -286,6 +342,8 @@ void Trainer::resume(const Checkpoint& checkpoint) {
   evaluated_step_ = state.evaluated_step;
   saved_evaluated_ = evaluated_step_ == step_;
   non_finite_steps_ = state.non_finite_steps;
+  pruned_by_ = state.pruned_by;
+  pruned_because_ = state.pruned_because;
   metrics_ = state.metrics;
   eval_ = state.eval;
 }

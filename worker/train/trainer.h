@@ -13,13 +13,16 @@
 
 #include "core/config.h"
 #include "worker/balance/bias_controller.h"
+#include "worker/balance/collapse_watch.h"
 #include "worker/balance/load_meter.h"
+#include "worker/balance/reward_baseline.h"
 #include "worker/data/batcher.h"
 #include "worker/model/language_model.h"
 #include "worker/optim/adamw.h"
 #include "worker/optim/lr_schedule.h"
 #include "worker/train/checkpoint.h"
 #include "worker/train/event_sink.h"
+#include "worker/train/health_watch.h"
 
 namespace moelab::worker {
 
@@ -36,7 +39,7 @@ struct TrainerParts {
   std::function<bool()> stop_requested;
 };
 
-enum class TrainingEnd { completed, preempted, diverged };
+enum class TrainingEnd { completed, pruned, preempted, diverged };
 
 class Trainer {
  public:
@@ -54,13 +57,20 @@ class Trainer {
   std::int64_t step() const { return step_; }
   std::int64_t max_steps() const { return max_steps_; }
   std::int64_t tokens_per_step() const;
+  // Why an early_stop rule ended the run ("collapse", "alert") and the sentence about it; empty unless it was pruned.
+  const std::string& pruned_by() const { return pruned_by_; }
+  const std::string& pruned_because() const { return pruned_because_; }
   // Newest metrics and evaluation, for the final report.
   std::map<std::string, double> last_values() const;
 
  private:
   struct StepResult {
-    double loss = 0, lr = 0, grad_norm = 0, lb_loss = 0, z_loss = 0;
+    double loss = 0, lr = 0, grad_norm = 0;
+    std::map<std::string, double> aux;  // auxiliary losses by name, unscaled: mean over the micro-batches
   };
+  void watch_for_collapse(const torch::Tensor& counts_LE);
+  void watch_health(const std::map<std::string, double>& values);
+  void prune(const std::string& rule, const std::string& message);
   bool train_step();  // false: stopped on the way, and undone
   void record_step(const StepResult& result);
   void record_expert_load();
@@ -69,7 +79,7 @@ class Trainer {
   bool evaluate_if_due();  // false: stopped on the way
   void save();
   TrainingState state() const;
-  bool every(std::int64_t interval) const { return step_ % interval == 0 || step_ == max_steps_; }
+  bool every(std::int64_t interval) const { return step_ % interval == 0 || step_ == max_steps_ || !pruned_by_.empty(); }
   bool logs_now(std::int64_t step) const;
   bool records_load_now(std::int64_t step) const;
 
@@ -80,16 +90,21 @@ class Trainer {
   AdamW optimizer_;
   LrSchedule schedule_;
   BiasController bias_controller_;
+  RewardBaseline reward_baseline_;
+  CollapseWatch collapse_;
+  HealthWatch health_;
   LoadMeter meter_;       // of logged steps; remembers which experts are dead
-  LoadMeter step_meter_;  // of one step, for expert-load records
+  LoadMeter step_meter_;  // of one step, for expert-load records and the collapse rule
   Batcher batcher_, validation_;
-  std::vector<std::pair<std::string, torch::Tensor>> routers_;  // layer number and matrix
+  std::vector<std::int64_t> moe_layers_;                          // numbers of the MoE layers
+  std::vector<std::pair<std::int64_t, torch::Tensor>> routers_;  // layer number and matrix, where there is one
 
   std::int64_t step_ = 0;
   std::int64_t saved_step_ = 0;  // newest checkpoint, and whether it came after that step's evaluation
   bool saved_evaluated_ = false;
   std::int64_t evaluated_step_ = 0;
   std::int64_t non_finite_steps_ = 0;
+  std::string pruned_by_, pruned_because_;
   double seconds_since_log_ = 0;
   std::int64_t steps_since_log_ = 0;
   std::chrono::steady_clock::time_point last_line_;  // of worker.log, which gets at most one a second

@@ -41,6 +41,10 @@ core::MoeConfig with_penalty(double coefficient, core::LbPool pool = core::LbPoo
   return moe;
 }
 
+AuxLosses losses_of(const std::vector<Route>& routes, const core::MoeConfig& moe, const core::ModelShape& shape) {
+  return aux_losses({.routes = routes, .moe = moe, .shape = shape});
+}
+
 double value(const torch::Tensor& scalar) {
   return scalar.item<double>();
 }
@@ -53,8 +57,8 @@ TEST_CASE("load-balance penalty: hand-worked values") {
   const auto score_TE = torch::tensor({{.9, .1}, {.8, .2}, {.7, .3}, {.4, .6}}, torch::kFloat64);
   const auto route = softmax_route(score_TE, torch::tensor({{0}, {0}, {0}, {1}}, torch::kInt64));
   const auto moe = with_penalty(0.01);
-  const auto losses = aux_losses({route}, moe, shape_of(moe, 2, 1));
-  CHECK(value(losses.lb_loss) == doctest::Approx(1.2).epsilon(1e-12));
+  const auto losses = losses_of({route}, moe, shape_of(moe, 2, 1));
+  CHECK(value(losses.values.at("lb_loss")) == doctest::Approx(1.2).epsilon(1e-12));
   CHECK(value(losses.weighted) == doctest::Approx(0.012).epsilon(1e-12));
 }
 
@@ -70,11 +74,11 @@ TEST_CASE("load-balance penalty: 1 at balance for every K, E when one expert tak
     const auto uniform = torch::full({8, 8}, 0.125, torch::kFloat64);
     const auto moe = with_penalty(1);
     const auto shape = shape_of(moe, 8, K);
-    CHECK(value(aux_losses({softmax_route(uniform, torch::tensor(even).view({8, K}))}, moe, shape).lb_loss) == doctest::Approx(1));
+    CHECK(value(losses_of({softmax_route(uniform, torch::tensor(even).view({8, K}))}, moe, shape).values.at("lb_loss")) == doctest::Approx(1));
     auto collapsed = torch::zeros({8, 8}, torch::kFloat64);
     collapsed.narrow(1, 0, K).fill_(1.0 / static_cast<double>(K));
     const auto worst = route_of(collapsed, collapsed, torch::tensor(first).view({8, K}));
-    CHECK(value(aux_losses({worst}, moe, shape).lb_loss) == doctest::Approx(8.0 / static_cast<double>(K)));
+    CHECK(value(losses_of({worst}, moe, shape).values.at("lb_loss")) == doctest::Approx(8.0 / static_cast<double>(K)));
   }
 }
 
@@ -84,7 +88,7 @@ TEST_CASE("pooling over layers: opposite imbalances cancel, per layer they add u
                                   softmax_route(right, torch::tensor({{1}, {1}}, torch::kInt64))};
   const auto loss = [&](core::LbPool pool) {
     const auto moe = with_penalty(1, pool);
-    return value(aux_losses(routes, moe, shape_of(moe, 2, 1)).weighted);
+    return value(losses_of(routes, moe, shape_of(moe, 2, 1)).weighted);
   };
   CHECK(loss(core::LbPool::per_layer) == doctest::Approx(2 * 0.8));               // each layer: 2 * 1 * 0.8
   CHECK(loss(core::LbPool::all_layers) == doctest::Approx(2 * (0.5 * 0.5 * 2)));  // f = P = (1/2, 1/2)
@@ -96,7 +100,7 @@ TEST_CASE("sigmoid scores are normalised to probabilities first") {
   moe.score_fn = core::ScoreFn::sigmoid;
   const auto score_TE = torch::tensor({{.6, .2}, {.3, .3}}, torch::kFloat64);
   const auto route = route_of(torch::logit(score_TE), score_TE, torch::tensor({{0}, {0}}, torch::kInt64));
-  CHECK(value(aux_losses({route}, moe, shape_of(moe, 2, 1)).lb_loss) == doctest::Approx(2 * 0.625).epsilon(1e-12));
+  CHECK(value(losses_of({route}, moe, shape_of(moe, 2, 1)).values.at("lb_loss")) == doctest::Approx(2 * 0.625).epsilon(1e-12));
 }
 
 TEST_CASE("z-loss: hand-worked values, mean over tokens and layers") {
@@ -106,9 +110,9 @@ TEST_CASE("z-loss: hand-worked values, mean over tokens and layers") {
   const auto choice = torch::zeros({2, 1}, torch::kInt64);
   core::MoeConfig moe;
   moe.z_loss_coeff = 0.5;
-  const auto losses = aux_losses({route_of(a, a.softmax(1), choice), route_of(b, b.softmax(1), choice)}, moe, shape_of(moe, 2, 1));
+  const auto losses = losses_of({route_of(a, a.softmax(1), choice), route_of(b, b.softmax(1), choice)}, moe, shape_of(moe, 2, 1));
   const double expected = ((ln2 * ln2 + ln4 * ln4) / 2 + ln2 * ln2) / 2;
-  CHECK(value(losses.z_loss) == doctest::Approx(expected).epsilon(1e-12));
+  CHECK(value(losses.values.at("z_loss")) == doctest::Approx(expected).epsilon(1e-12));
   CHECK(value(losses.weighted) == doctest::Approx(0.5 * expected).epsilon(1e-12));
 }
 
@@ -153,10 +157,10 @@ TEST_CASE("losses equal a plain loop on random routes") {
       }
       if (moe.lb_pool == core::LbPool::all_layers) lb_loss += static_cast<double>(E) * pooled_f * pooled_P;
     }
-    const auto losses = aux_losses(routes, moe, shape_of(moe, E, K));
+    const auto losses = losses_of(routes, moe, shape_of(moe, E, K));
     CAPTURE(n);
-    REQUIRE(value(losses.lb_loss) == doctest::Approx(lb_loss).epsilon(1e-12));
-    REQUIRE(value(losses.z_loss) == doctest::Approx(z_loss).epsilon(1e-12));
+    REQUIRE(value(losses.values.at("lb_loss")) == doctest::Approx(lb_loss).epsilon(1e-12));
+    REQUIRE(value(losses.values.at("z_loss")) == doctest::Approx(z_loss).epsilon(1e-12));
     REQUIRE(value(losses.weighted) == doctest::Approx(0.3 * lb_loss + 0.07 * z_loss).epsilon(1e-12));
   }
 }
@@ -176,7 +180,7 @@ TEST_CASE("the gradient equals finite differences with the counts held fixed") {
         for (std::int64_t l = 0; l < 2; ++l) {
           routes.push_back(route_of(z_LTE[l], sigmoid ? z_LTE[l].sigmoid() : z_LTE[l].softmax(1), choices[l]));
         }
-        return aux_losses(routes, moe, shape).weighted;
+        return losses_of(routes, moe, shape).weighted;
       };
       auto z_LTE = start.clone().requires_grad_();
       loss(z_LTE).backward();
@@ -190,14 +194,13 @@ TEST_CASE("the gradient equals finite differences with the counts held fixed") {
 TEST_CASE("losses that are only reported carry no graph; a dense model has none") {
   core::MoeConfig moe;
   auto z_TE = torch::randn({4, 3}).requires_grad_();
-  const auto losses = aux_losses({route_of(z_TE, z_TE.softmax(1), torch::zeros({4, 1}, torch::kInt64))}, moe, shape_of(moe, 3, 1));
+  const auto losses = losses_of({route_of(z_TE, z_TE.softmax(1), torch::zeros({4, 1}, torch::kInt64))}, moe, shape_of(moe, 3, 1));
   CHECK_FALSE(losses.weighted.defined());
-  CHECK(losses.lb_loss.defined());
-  CHECK_FALSE(losses.lb_loss.requires_grad());
-  CHECK_FALSE(losses.z_loss.requires_grad());
-  const auto none = aux_losses({}, moe, shape_of(moe, 3, 1));
-  CHECK_FALSE(none.lb_loss.defined());
-  CHECK_FALSE(none.z_loss.defined());
+  CHECK(losses.values.at("lb_loss").defined());
+  CHECK_FALSE(losses.values.at("lb_loss").requires_grad());
+  CHECK_FALSE(losses.values.at("z_loss").requires_grad());
+  const auto none = losses_of({}, moe, shape_of(moe, 3, 1));
+  CHECK(none.values.empty());
   CHECK_FALSE(none.weighted.defined());
 }
 

@@ -110,6 +110,7 @@ TEST_CASE("micro-batches add up to the same values as one batch; drops are count
     for (std::int64_t l = 0; l < 2; ++l) {
       out.push_back(route_of(logits_LTE[l].slice(0, from, to), choices_LTK[l].slice(0, from, to)));
       out.back().keep_TK = keep_LTK[l].slice(0, from, to);
+      out.back().dropped = out.back().keep_TK.logical_not().sum();
     }
     return out;
   };

@@ -39,9 +39,10 @@ void check_against_reference(const core::RunConfig& config, bool expect_drops = 
     CHECK(loss.targets == batch.targets_BL.numel() - 1);
     CHECK(loss.ce_sum.item<double>() / static_cast<double>(loss.targets) == doctest::Approx(expected.ce.item<double>()).epsilon(tolerance));
     if (expected.lb.defined()) {
-      CHECK(relative_difference(loss.lb_loss, expected.lb) <= tolerance);
-      CHECK(relative_difference(loss.z_loss, expected.z) <= tolerance);
+      CHECK(relative_difference(loss.aux.at("lb_loss"), expected.lb) <= tolerance);
+      CHECK(relative_difference(loss.aux.at("z_loss"), expected.z) <= tolerance);
     }
+    if (expected.mtp.defined()) CHECK(relative_difference(loss.aux.at("mtp_loss"), expected.mtp) <= tolerance);
     for (const auto& item : model.named_parameters()) {
       CAPTURE(item.key());
       REQUIRE(item.value().grad().defined());
@@ -69,6 +70,22 @@ TEST_CASE("dense with grouped keys, wide heads and tied embeddings") {
   config.model.num_key_value_heads = 2;
   config.model.head_dim = 10;
   config.model.tie_word_embeddings = true;
+  check_against_reference(config);
+}
+
+TEST_CASE("norms of queries and keys, by head and over all heads") {
+  auto config = small_config();
+  config.model.num_key_value_heads = 2;
+  config.model.qk_norm = core::QkNorm::head;
+  check_against_reference(config);
+  config.model.qk_norm = core::QkNorm::full;
+  check_against_reference(config);
+}
+
+TEST_CASE("multi-token prediction, two modules deep, where a target is missing in the middle") {
+  auto config = moe_config(4, 2);
+  config.moe.mtp_depth = 2;
+  config.moe.mtp_coeff = 0.3;
   check_against_reference(config);
 }
 

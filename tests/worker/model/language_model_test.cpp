@@ -84,7 +84,14 @@ TEST_CASE("the parameter count is the cost model's") {
   tied.model.tie_word_embeddings = true;
   tied.model.num_key_value_heads = 2;
   tied.model.head_dim = 8;
-  for (const auto& config : {small_config(), tied, moe_config(4, 1), shared_config()}) {
+  auto normed = tied;
+  normed.model.qk_norm = core::QkNorm::head;
+  auto noisy = shared_config();
+  noisy.moe.router_noise = core::RouterNoise::learned;
+  noisy.moe.mtp_depth = 2;
+  auto hashed = moe_config(4, 2);
+  hashed.moe.routing = core::Routing::hash;
+  for (const auto& config : {small_config(), tied, normed, moe_config(4, 1), shared_config(), noisy, hashed}) {
     std::int64_t count = 0;
     for (const auto& parameter : LanguageModel(config).parameters()) count += parameter.numel();
     CHECK(count == core::estimate_cost(config).total_parameters);
@@ -155,7 +162,7 @@ TEST_CASE("loss options scale cross-entropy and auxiliary losses") {
   model.train();
   const auto batch = small_batch(61);
   const auto loss = model.loss(batch.ids_BL, batch.targets_BL, {.ce_scale = 0.25, .aux_scale = 0.125});
-  const double expected = 0.25 * loss.ce_sum.item<double>() + 0.125 * 0.5 * loss.lb_loss.item<double>();
+  const double expected = 0.25 * loss.ce_sum.item<double>() + 0.125 * 0.5 * loss.aux.at("lb_loss").item<double>();
   CHECK(loss.total.item<double>() == doctest::Approx(expected).epsilon(1e-6));
   CHECK(loss.routes.size() == 2);
   CHECK_FALSE(loss.routes[0].weight_TK.requires_grad());

@@ -13,6 +13,55 @@ torch::Tensor ReferenceModel::norm(const torch::Tensor& x_D, const std::string& 
   return x_D / torch::sqrt((x_D * x_D).mean() + config_.model.rms_norm_eps) * weight(name);
 }
 
+torch::Tensor ReferenceModel::normed_rows(const torch::Tensor& x_TD, const std::string& name) const {
+  std::vector<torch::Tensor> rows;
+  for (std::int64_t t = 0; t < x_TD.size(0); ++t) rows.push_back(norm(x_TD[t], name));
+  return torch::stack(rows);
+}
+
+torch::Tensor ReferenceModel::dense_block(const torch::Tensor& x_TD, std::int64_t batch, const std::string& prefix) const {
+  const auto length = x_TD.size(0) / batch;
+  const auto before = normed_rows(x_TD, prefix + "norm_attn.weight");
+  std::vector<torch::Tensor> attended, rows;
+  for (std::int64_t b = 0; b < batch; ++b) attended.push_back(attention(before.slice(0, b * length, (b + 1) * length), prefix + "attn."));
+  const auto x = x_TD + torch::cat(attended);
+  const auto before_mlp = normed_rows(x, prefix + "norm_mlp.weight");
+  for (std::int64_t t = 0; t < x.size(0); ++t) rows.push_back(feed_forward(before_mlp[t], prefix + "mlp."));
+  return x + torch::stack(rows);
+}
+
+// DeepSeek-V3's modules: number k joins the stream at position i with the token i+k and predicts token i+k+1.
+torch::Tensor ReferenceModel::prediction(torch::Tensor x_TD, const torch::Tensor& targets_BL) const {
+  const auto batch = targets_BL.size(0), length = targets_BL.size(1);
+  const auto& head = weight(config_.model.tie_word_embeddings ? "embed_tokens.weight" : "lm_head.weight");
+  const auto token_after = [&](std::int64_t b, std::int64_t i, std::int64_t ahead) {  // token i + ahead, -1 = unknown
+    const auto at = i + ahead - 1;
+    return at < length ? std::max<std::int64_t>(-1, targets_BL[b][at].item<std::int64_t>()) : -1;
+  };
+  auto total = torch::zeros({}, x_TD.options());
+  for (std::int64_t k = 1; k <= config_.moe.mtp_depth; ++k) {
+    const auto prefix = "mtp." + std::to_string(k - 1) + ".";
+    std::vector<torch::Tensor> joined;
+    for (std::int64_t t = 0; t < batch * length; ++t) {
+      const auto seen = weight("embed_tokens.weight")[std::max<std::int64_t>(0, token_after(t / length, t % length, k))];
+      const auto pair = torch::cat({norm(x_TD[t], prefix + "norm_hidden.weight"), norm(seen, prefix + "norm_embed.weight")});
+      joined.push_back(torch::mv(weight(prefix + "project.weight"), pair));
+    }
+    x_TD = dense_block(torch::stack(joined), batch, prefix + "block.");
+    const auto logits = torch::matmul(normed_rows(x_TD, prefix + "norm.weight"), head.t());
+    auto sum = torch::zeros({}, x_TD.options());
+    std::int64_t valid = 0;
+    for (std::int64_t t = 0; t < batch * length; ++t) {
+      const auto target = token_after(t / length, t % length, k + 1);
+      if (target < 0 || token_after(t / length, t % length, k) < 0) continue;
+      sum = sum - logits[t].log_softmax(0)[target];
+      ++valid;
+    }
+    total = total + sum / static_cast<double>(valid);
+  }
+  return total / static_cast<double>(config_.moe.mtp_depth);
+}
+
 torch::Tensor ReferenceModel::attention(const torch::Tensor& x_LD, const std::string& prefix) const {
   const auto length = x_LD.size(0), width = shape_.head_dim, half = width / 2;
   const auto rotated = [&](const torch::Tensor& x_C, std::int64_t position) {
@@ -25,8 +74,14 @@ torch::Tensor ReferenceModel::attention(const torch::Tensor& x_LD, const std::st
     }
     return torch::stack(out);
   };
+  // Rows of one head, normalised when the model does: within the head, or over all heads at once.
   const auto head_rows = [&](const std::string& name, std::int64_t head) {
-    return torch::matmul(x_LD, weight(prefix + name + ".weight").slice(0, head * width, (head + 1) * width).t());
+    const auto all = torch::matmul(x_LD, weight(prefix + name + ".weight").t());
+    const auto own = all.slice(1, head * width, (head + 1) * width);
+    if (name == "v" || config_.model.qk_norm == core::QkNorm::none) return own;
+    const auto norm_name = prefix + name + "_norm.weight";
+    return config_.model.qk_norm == core::QkNorm::head ? normed_rows(own, norm_name)
+                                                       : normed_rows(all, norm_name).slice(1, head * width, (head + 1) * width);
   };
   std::vector<torch::Tensor> heads;
   for (std::int64_t h = 0; h < shape_.heads; ++h) {
@@ -120,31 +175,25 @@ torch::Tensor ReferenceModel::moe(const torch::Tensor& x_TD, const std::string& 
 ReferenceLoss ReferenceModel::loss(const torch::Tensor& ids_BL, const torch::Tensor& targets_BL, bool training) const {
   const auto batch = ids_BL.size(0), length = ids_BL.size(1);
   auto x = weight("embed_tokens.weight").index_select(0, ids_BL.flatten());
-  const auto normed = [&](const std::string& name) {
-    std::vector<torch::Tensor> rows;
-    for (std::int64_t t = 0; t < x.size(0); ++t) rows.push_back(norm(x[t], name));
-    return torch::stack(rows);
-  };
+  const auto normed = [&](const std::string& name) { return normed_rows(x, name); };
   ReferenceLoss result;
   std::vector<torch::Tensor> balance, z;
   for (std::int64_t i = 0; i < shape_.layers; ++i) {
     const auto prefix = "layers." + std::to_string(i) + ".";
+    if (!shape_.moe_layer[static_cast<std::size_t>(i)]) {
+      x = dense_block(x, batch, prefix);
+      continue;
+    }
     const auto before_attention = normed(prefix + "norm_attn.weight");
     std::vector<torch::Tensor> attended;
     for (std::int64_t b = 0; b < batch; ++b)
       attended.push_back(attention(before_attention.slice(0, b * length, (b + 1) * length), prefix + "attn."));
     x = x + torch::cat(attended);
     const auto before_mlp = normed(prefix + "norm_mlp.weight");
-    if (shape_.moe_layer[static_cast<std::size_t>(i)]) {
-      RouterStatistics statistics;
-      x = x + moe(before_mlp, prefix + "moe.", training, statistics, result.dropped);
-      balance.push_back(statistics.balance);
-      z.push_back(statistics.z);
-    } else {
-      std::vector<torch::Tensor> rows;
-      for (std::int64_t t = 0; t < x.size(0); ++t) rows.push_back(feed_forward(before_mlp[t], prefix + "mlp."));
-      x = x + torch::stack(rows);
-    }
+    RouterStatistics statistics;
+    x = x + moe(before_mlp, prefix + "moe.", training, statistics, result.dropped);
+    balance.push_back(statistics.balance);
+    z.push_back(statistics.z);
   }
   const auto& head = weight(config_.model.tie_word_embeddings ? "embed_tokens.weight" : "lm_head.weight");
   const auto logits = torch::matmul(normed("norm.weight"), head.t());
@@ -159,6 +208,10 @@ ReferenceLoss ReferenceModel::loss(const torch::Tensor& ids_BL, const torch::Ten
   }
   result.ce = sum / static_cast<double>(valid);
   result.total = result.ce;
+  if (config_.moe.mtp_depth > 0) {
+    result.mtp = prediction(x, targets_BL);
+    result.total = result.total + config_.moe.mtp_coeff * result.mtp;
+  }
   if (!balance.empty()) {
     result.lb = torch::stack(balance).mean();
     result.z = torch::stack(z).mean();

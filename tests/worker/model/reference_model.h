@@ -16,6 +16,7 @@ namespace moelab::worker::test {
 struct ReferenceLoss {
   torch::Tensor total;      // mean cross-entropy + coefficients * auxiliary losses
   torch::Tensor ce, lb, z;  // parts, unscaled; lb and z undefined without MoE layers
+  torch::Tensor mtp;        // undefined without multi-token prediction
   torch::Tensor logits_BLV;
   std::int64_t dropped = 0;  // assignments over capacity, all layers
 };
@@ -33,6 +34,10 @@ class ReferenceModel {
   };
   const torch::Tensor& weight(const std::string& name) const { return weights_.at(name); }
   torch::Tensor norm(const torch::Tensor& x_D, const std::string& name) const;
+  torch::Tensor normed_rows(const torch::Tensor& x_TD, const std::string& name) const;
+  // Residual stream after attention and a dense network.
+  torch::Tensor dense_block(const torch::Tensor& x_TD, std::int64_t batch, const std::string& prefix) const;
+  torch::Tensor prediction(torch::Tensor x_TD, const torch::Tensor& targets_BL) const;
   torch::Tensor attention(const torch::Tensor& x_LD, const std::string& prefix) const;
   torch::Tensor feed_forward(const torch::Tensor& x_D, const std::string& prefix) const;
   torch::Tensor moe(const torch::Tensor& x_TD, const std::string& prefix, bool training, RouterStatistics& statistics,

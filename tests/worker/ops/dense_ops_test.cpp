@@ -40,6 +40,26 @@ Op heads_op(bool fused, std::int64_t batch, std::int64_t head_dim, torch::Scalar
   };
 }
 
+// Projection, RMSNorm over `group` columns, rotation, in plain operations.
+Op normed_heads_op(bool fused, std::int64_t batch, std::int64_t head_dim, torch::ScalarType type) {
+  const auto table = rope_table(64, head_dim, 1e4, type);
+  return [=](const Tensors& in) -> Tensors {
+    const QkvWeights weights{in[1], in[2], in[3]};
+    if (fused) {
+      const auto heads = normed_qkv_heads(in[0], weights, {in[4], in[5], kEps}, batch, head_dim, table);
+      return {heads.q_BHLC, heads.k_BGLC, heads.v_BGLC};
+    }
+    const auto to_heads = [&](const torch::Tensor& rows) { return rows.view({batch, -1, rows.size(1) / head_dim, head_dim}).transpose(1, 2); };
+    const auto normed = [&](const torch::Tensor& weight, const torch::Tensor& norm) {
+      const auto rows = torch::linear(in[0], weight);
+      const auto grouped = rows.view({rows.size(0), -1, norm.size(0)});
+      const auto scaled = grouped / (grouped.square().mean(2, true) + kEps).sqrt() * norm;
+      return rotate_reference(to_heads(scaled.reshape_as(rows)), table);
+    };
+    return {normed(in[1], in[4]), normed(in[2], in[5]), to_heads(torch::linear(in[0], in[3]))};
+  };
+}
+
 }  // namespace
 
 TEST_CASE("RMSNorm with and without a residual delta equals the formula") {
@@ -98,6 +118,21 @@ TEST_CASE("projections to rotated heads equal the formula, with grouped key/valu
              1e-5);
   check_same(heads_op(true, batch, head_dim, torch::kFloat64), heads_op(false, batch, head_dim, torch::kFloat64), inputs(torch::kFloat64),
              1e-12);
+}
+
+TEST_CASE("norms of queries and keys, by head and over all heads, equal the formula before the rotation") {
+  const std::int64_t batch = 2, length = 4, width = 10, head_dim = 4, heads = 3;
+  for (const bool full : {false, true}) {
+    CAPTURE(full);
+    const auto inputs = [&](torch::ScalarType type) {
+      return Tensors{normal({batch * length, width}, 1, type), normal({heads * head_dim, width}, 2, type), normal({head_dim, width}, 3, type),
+                     normal({head_dim, width}, 4, type), 1 + 0.3 * normal({full ? heads * head_dim : head_dim}, 5, type),
+                     1 + 0.3 * normal({head_dim}, 6, type)};
+    };
+    check_same(normed_heads_op(true, batch, head_dim, torch::kFloat32), normed_heads_op(false, batch, head_dim, torch::kFloat32),
+               inputs(torch::kFloat32), 1e-5);
+    check_finite_differences(normed_heads_op(true, batch, head_dim, torch::kFloat64), inputs(torch::kFloat64));
+  }
 }
 
 TEST_CASE("RoPE turns dimension j with j + C/2 by position * theta^(-2j/C)") {

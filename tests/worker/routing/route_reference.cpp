@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 namespace moelab::worker::test {
 namespace {
@@ -19,6 +20,23 @@ bool served_before(const Assignment& a, const Assignment& b, core::DropPolicy po
   return a.selection != b.selection ? a.selection > b.selection : a.token < b.token;
 }
 
+// Experts a token may not use: those outside its best groups.
+std::vector<bool> outside_best_groups(const std::vector<float>& selection, const core::MoeConfig& moe) {
+  const int groups = static_cast<int>(moe.n_group), size = static_cast<int>(selection.size()) / groups;
+  std::vector<std::pair<float, int>> ranked;  // minus the score, so that sorting puts the best and then the lower index first
+  for (int g = 0; g < groups; ++g) {
+    std::vector<float> of_group(selection.begin() + g * size, selection.begin() + (g + 1) * size);
+    std::sort(of_group.rbegin(), of_group.rend());
+    ranked.emplace_back(moe.group_score == core::GroupScore::max ? -of_group[0] : -(of_group[0] + of_group[1]), g);
+  }
+  std::sort(ranked.begin(), ranked.end());
+  std::vector<bool> outside(selection.size(), true);
+  for (int m = 0; m < moe.topk_group; ++m) {
+    for (int i = 0; i < size; ++i) outside[ranked[m].second * size + i] = false;
+  }
+  return outside;
+}
+
 }  // namespace
 
 std::vector<double> reference_scores(const std::vector<float>& logits, bool sigmoid) {
@@ -29,7 +47,7 @@ std::vector<double> reference_scores(const std::vector<float>& logits, bool sigm
   return score;
 }
 
-ReferenceRoute reference_route(const Rows& scores, const std::vector<float>& bias, const core::MoeConfig& moe,
+ReferenceRoute reference_route(const Rows& scores, const Rows& logits, const std::vector<float>& bias, const core::MoeConfig& moe,
                                const ReferenceOptions& options) {
   const int T = static_cast<int>(scores.size()), E = static_cast<int>(moe.num_experts), K = static_cast<int>(moe.num_active_experts);
   ReferenceRoute route;
@@ -37,9 +55,9 @@ ReferenceRoute reference_route(const Rows& scores, const std::vector<float>& bia
   std::vector<std::vector<Assignment>> of_expert(E);
   for (int t = 0; t < T; ++t) {
     const auto& score = scores[t];
-    std::vector<float> selection = score;
-    if (!bias.empty()) std::transform(score.begin(), score.end(), bias.begin(), selection.begin(), std::plus<>());
-    std::vector<bool> taken(E, false);
+    std::vector<float> selection = moe.lb_bias_target == core::BiasTarget::logit ? logits[t] : score;
+    for (int e = 0; !bias.empty() && e < E; ++e) selection[e] += bias[e];
+    std::vector<bool> taken = outside_best_groups(selection, moe);
     std::vector<int> chosen;
     double sum = 0;
     for (int k = 0; k < K; ++k) {

@@ -24,7 +24,7 @@ struct ReferenceOptions {
 using Rows = std::vector<std::vector<float>>;  // [T][E]
 
 std::vector<double> reference_scores(const std::vector<float>& logits, bool sigmoid);
-ReferenceRoute reference_route(const Rows& scores, const std::vector<float>& bias, const core::MoeConfig& moe,
+ReferenceRoute reference_route(const Rows& scores, const Rows& logits, const std::vector<float>& bias, const core::MoeConfig& moe,
                                const ReferenceOptions& options);
 
 }  // namespace moelab::worker::test

@@ -31,7 +31,8 @@ inline bool has_type(const torch::Tensor& tensor, torch::ScalarType type) {
 
 // Its logits are its inputs, bit for bit.
 inline std::shared_ptr<Router> identity_router(const core::RunConfig& config) {
-  auto router = make_router(config, core::model_shape(config));
+  const auto shape = core::model_shape(config);
+  auto router = make_router({config, shape});
   torch::NoGradGuard no_grad;
   router->weight_ED.copy_(torch::eye(config.moe.num_experts));
   return router;

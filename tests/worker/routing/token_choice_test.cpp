@@ -28,6 +28,13 @@ RandomCase random_case(std::mt19937& random) {
   if (K == 1) moe.top1_gate = static_cast<core::Top1Gate>(below(3));
   if (below(2)) moe.routed_scaling_factor = 2.5;
   if (below(2)) moe.lb_gamma = 0.01;
+  if (moe.lb_gamma > 0 && below(3) == 0) moe.lb_bias_target = core::BiasTarget::logit;
+  if (E % 2 == 0 && E / 2 >= K) {
+    moe.n_group = 2;
+    moe.topk_group = 1 + below(2);
+    if (E % 6 == 0 && E / 6 * 2 >= K) moe.n_group = 6, moe.topk_group = 2 + below(5);
+    if (E / moe.n_group >= 2 && moe.lb_bias_target == core::BiasTarget::score && below(2)) moe.group_score = core::GroupScore::top2sum;
+  }
   if (below(2)) moe.capacity_factor = 0.25 * (1 + below(8));
   if (below(2)) moe.eval_capacity_factor = 0.25 * (1 + below(8));
   moe.drop_policy = below(2) ? core::DropPolicy::position : core::DropPolicy::score;
@@ -70,7 +77,7 @@ TEST_CASE("token choice equals a plain loop in scores, choices, weights, counts 
     const auto& moe = c.config.moe;
     const double factor = c.context.training ? moe.capacity_factor : c.context.generating ? 0 : moe.eval_capacity_factor;
     const auto route = router->route(tensor_of(c.logits), c.context);
-    const auto expected = reference_route(rows_of(route.score_TE), c.bias, moe, {shape.sigmoid_scores, shape.normalize_topk, factor});
+    const auto expected = reference_route(rows_of(route.score_TE), c.logits, c.bias, moe, {shape.sigmoid_scores, shape.normalize_topk, factor});
     REQUIRE(route.logit_TE.equal(tensor_of(c.logits)));
     REQUIRE(has_type(route.weight_TK, torch::kFloat32));
     REQUIRE(route.count_KE.sizes() == torch::IntArrayRef({shape.active, shape.experts}));
@@ -112,7 +119,8 @@ TEST_CASE("autocast rounds the router matmul to bf16 in a bf16 run only") {
   const auto x_TD = torch::randn({16, 4}), weight_ED = torch::randn({4, 4});
   const auto logits = [&](core::Precision precision) {
     config.train.precision = precision;
-    auto router = make_router(config, core::model_shape(config));
+    const auto shape = core::model_shape(config);
+    auto router = make_router({config, shape});
     torch::NoGradGuard no_grad;
     router->weight_ED.copy_(weight_ED);
     return router->route(x_TD, {}).logit_TE;
@@ -128,7 +136,8 @@ TEST_CASE("autocast rounds the router matmul to bf16 in a bf16 run only") {
 TEST_CASE("bf16 activations are routed in fp32 by default") {
   auto config = routing_config(8, 2);
   config.train.precision = core::Precision::bf16;
-  auto router = make_router(config, core::model_shape(config));
+  const auto shape = core::model_shape(config);
+  auto router = make_router({config, shape});
   torch::manual_seed(4);
   const auto x_TD = torch::randn({32, 8}).to(torch::kBFloat16);
   torch::NoGradGuard no_grad;
@@ -149,7 +158,8 @@ TEST_CASE("gradients of the combine weights equal finite differences") {
         config.moe.norm_topk_prob = norm;
         config.moe.routed_scaling_factor = 1.5;
         config.moe.lb_gamma = 0.01;
-        auto router = make_router(config, core::model_shape(config));
+        const auto shape = core::model_shape(config);
+        auto router = make_router({config, shape});
         router->to(torch::kFloat64);
         torch::manual_seed(11);
         const auto x_TD = torch::randn({7, 6}, torch::kFloat64), mix_TK = torch::randn({7, K}, torch::kFloat64);

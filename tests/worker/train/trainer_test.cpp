@@ -6,8 +6,7 @@
 
 #include <cmath>
 
-#include "tests/worker/train/small_run.h"
-#include "worker/data/data_source.h"
+#include "tests/worker/train/train_here.h"
 #include "worker/train/evaluation.h"
 
 namespace moelab::worker {
@@ -15,39 +14,10 @@ namespace {
 
 using core::EventType;
 using test::events_of;
+using test::load;
+using test::Outcome;
 using test::TemporaryDirectory;
-
-TrainingData load(const core::RunConfig& config, const TemporaryDirectory& dir) {
-  return load_training_data(config, dir.path() / "cache", 1,
-                            {[](std::string_view, std::int64_t, std::int64_t) {}, [](const std::string&) {}});
-}
-
-struct Outcome {
-  TrainingEnd end;
-  std::vector<double> losses;
-  std::map<std::string, double> values;
-};
-
-// Trains in this process, journal and checkpoints in <dir>/<name>; goes on from the newest checkpoint there.
-// stop_after: how many times the trainer may ask whether to stop before it is told to.
-Outcome train(const core::RunConfig& config, const TemporaryDirectory& dir, const std::string& name, int attempt = 1,
-              int stop_after = 1 << 30) {
-  const std::filesystem::path run_dir = dir.path() / name;
-  std::filesystem::create_directories(run_dir);
-  const TrainingData data = load(config, dir);
-  EventSink events(run_dir, attempt);
-  CheckpointStore checkpoints(run_dir, config.checkpoint);
-  LanguageModel model(config);
-  int asked = 0;
-  Trainer trainer({config, model, data.train, data.val, events, checkpoints, "", [&] { return ++asked > stop_after; }});
-  if (const auto checkpoint = checkpoints.newest_good([](const std::string&) {})) trainer.resume(*checkpoint);
-  Outcome outcome{trainer.run(), {}, trainer.last_values()};
-  for (const auto& event : events_of(run_dir, EventType::metrics)) {
-    const auto& loss = event.payload["values"]["train/loss"];
-    outcome.losses.push_back(loss.is_number() ? loss.get<double>() : std::nan(""));
-  }
-  return outcome;
-}
+using test::train;
 
 TEST_CASE("the losses are those of model, optimiser and schedule run by hand") {
   const TemporaryDirectory dir;
@@ -68,7 +38,7 @@ TEST_CASE("the losses are those of model, optimiser and schedule run by hand") {
       double sum = 0;
       for (std::int64_t micro = 0; micro < accum; ++micro) {
         const Batch batch = batches.next(sequences);
-        const BatchLoss loss = model.loss(batch.ids_BL, batch.targets_BL, {1.0 / (4 * 16), 1.0 / static_cast<double>(accum)});
+        const BatchLoss loss = model.loss(batch.ids_BL, batch.targets_BL, {.ce_scale = 1.0 / (4 * 16), .aux_scale = 1.0 / static_cast<double>(accum)});
         loss.total.backward();
         sum += loss.ce_sum.item<double>();
         controller.add(loss.routes);

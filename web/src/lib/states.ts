@@ -11,6 +11,7 @@ import {
   IconHourglassLow,
   IconLoader2,
   IconPlayerStop,
+  IconScissors,
   type Icon,
 } from '@tabler/icons-react';
 
@@ -33,6 +34,7 @@ export const STATES: Record<RunState, StateLook> = {
   out_of_memory: { label: 'Out of memory', icon: IconDatabaseX, color: 'var(--state-out-of-memory)' },
   timed_out: { label: 'Timed out', icon: IconClockX, color: 'var(--state-timed-out)' },
   lost: { label: 'Lost', icon: IconGhost2, color: 'var(--state-lost)' },
+  pruned: { label: 'Pruned', icon: IconScissors, color: 'var(--state-pruned)' },
   cancelled: { label: 'Cancelled', icon: IconBan, color: 'var(--state-cancelled)' },
   queued: { label: 'Queued', icon: IconClock, color: 'var(--state-queued)' },
 };
@@ -45,6 +47,7 @@ export function lookOf(state: string): StateLook {
 /** Order of the segments of a progress bar: what is settled stands left. */
 export const SEGMENT_ORDER: RunState[] = [
   'completed',
+  'pruned',
   'failed',
   'out_of_memory',
   'timed_out',
@@ -56,7 +59,7 @@ export const SEGMENT_ORDER: RunState[] = [
   'queued',
 ];
 
-const TERMINAL = new Set<string>(['completed', 'failed', 'cancelled', 'timed_out', 'out_of_memory', 'lost']);
+const TERMINAL = new Set<string>(['completed', 'failed', 'cancelled', 'timed_out', 'out_of_memory', 'lost', 'pruned']);
 
 export function isTerminal(state: string): boolean {
   return TERMINAL.has(state);
@@ -69,5 +72,5 @@ export function canCancel(state: string): boolean {
   return !isTerminal(state) && state !== 'stopping';
 }
 export function canRetry(state: string): boolean {
-  return isTerminal(state) && state !== 'completed';
+  return isTerminal(state) && state !== 'completed' && state !== 'pruned';
 }

@@ -68,7 +68,7 @@ function Header({ run }: { run: RunDetail }) {
         </p>
       )}
       {run.reason && isTerminal(run.state) && run.state !== 'completed' && (
-        <p className={run.state === 'cancelled' ? 'soft' : 'delta-bad'} style={{ margin: '10px 0 0' }}>
+        <p className={run.state === 'cancelled' || run.state === 'pruned' ? 'soft' : 'delta-bad'} style={{ margin: '10px 0 0' }}>
           {run.reason}
         </p>
       )}

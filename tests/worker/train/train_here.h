@@ -1,0 +1,49 @@
+// Owns training a small run inside the test's own process. Used by the tests of the trainer and of the methods.
+#pragma once
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/worker/train/small_run.h"
+#include "worker/data/data_source.h"
+#include "worker/data/token_frequency.h"
+#include "worker/train/trainer.h"
+
+namespace moelab::worker::test {
+
+inline TrainingData load(const core::RunConfig& config, const TemporaryDirectory& dir) {
+  return load_training_data(config, dir.path() / "cache", 1,
+                            {[](std::string_view, std::int64_t, std::int64_t) {}, [](const std::string&) {}});
+}
+
+struct Outcome {
+  TrainingEnd end;
+  std::vector<double> losses;
+  std::map<std::string, double> values;
+};
+
+// Trains in this process, journal and checkpoints in <dir>/<name>; goes on from the newest checkpoint there.
+// stop_after: how many times the trainer may ask whether to stop before it is told to.
+inline Outcome train(const core::RunConfig& config, const TemporaryDirectory& dir, const std::string& name, int attempt = 1,
+              int stop_after = 1 << 30) {
+  const std::filesystem::path run_dir = dir.path() / name;
+  std::filesystem::create_directories(run_dir);
+  const TrainingData data = load(config, dir);
+  EventSink events(run_dir, attempt);
+  CheckpointStore checkpoints(run_dir, config.checkpoint);
+  LanguageModel model(config);
+  model.set_token_frequency(token_frequency(data.train, config.model.vocab_size));
+  int asked = 0;
+  Trainer trainer({config, model, data.train, data.val, events, checkpoints, "", [&] { return ++asked > stop_after; }});
+  if (const auto checkpoint = checkpoints.newest_good([](const std::string&) {})) trainer.resume(*checkpoint);
+  Outcome outcome{trainer.run(), {}, trainer.last_values()};
+  for (const auto& event : events_of(run_dir, core::EventType::metrics)) {
+    const auto& loss = event.payload["values"]["train/loss"];
+    outcome.losses.push_back(loss.is_number() ? loss.get<double>() : std::nan(""));
+  }
+  return outcome;
+}
+
+}  // namespace moelab::worker::test
