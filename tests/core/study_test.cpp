@@ -1,6 +1,7 @@
 // The study of the repository's own experiments.yaml: parameter counts as published, baselines, one training for equal runs.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <set>
@@ -30,7 +31,9 @@ TEST_CASE("the paper profile has the published parameter counts") {
       {"e3_moedl_cf_2.0", 401.54},     {"e4_moedl_cf_2.5", 401.54},
   };
   const Plan plan = study("paper");
-  CHECK(plan.runs.size() == published_millions.size());
+  const std::set<std::string> later{"k1_gates", "nanomoe_ladder"};
+  const auto moe_lab = std::count_if(plan.runs.begin(), plan.runs.end(), [&](const auto& run) { return !later.contains(run.spec.experiment); });
+  CHECK(moe_lab == std::ssize(published_millions));
   for (const auto& [name, millions] : published_millions) {
     INFO(name);
     // Published figures are cut or rounded to the digits shown.
@@ -38,6 +41,7 @@ TEST_CASE("the paper profile has the published parameter counts") {
     CHECK(std::abs(ours - millions) < (millions == 137.245 ? 0.0005 : 0.0055));
     CHECK_FALSE(run_called(plan, name).spec.notes.empty());
   }
+  CHECK(std::abs(static_cast<double>(run_called(plan, "n0_baseline").cost.total_parameters) / 1e6 - 55.1) < 0.5);  // nanoMoE, another trunk
   CHECK(run_called(plan, "01_moedl_dense").cost.total_parameters == 137'245'440);
   CHECK(run_called(plan, "a0_moedl_no_lb").cost.active_parameters == 137'245'440 + 8 * 8 * 768);
 }
@@ -45,10 +49,11 @@ TEST_CASE("the paper profile has the published parameter counts") {
 TEST_CASE("both profiles hold the same runs, and equal ones train once") {
   const Plan paper = study("paper"), demo = study("demo");
   CHECK(names_of(paper) == names_of(demo));
-  for (const Plan* plan : {&paper, &demo}) {
+  // The demo weighs a single expert by its score already, so there the prob half of k1_gates is the b-series.
+  for (const auto& [plan, distinct] : {std::pair{&paper, 31}, {&demo, 27}}) {
     std::set<std::string> keys;
     for (const PlannedRun& run : plan->runs) keys.insert(run.spec.key);
-    CHECK(keys.size() == 18);
+    CHECK(std::ssize(keys) == distinct);
     const std::string a2 = run_called(*plan, "a2_moedl_lb_biasing").spec.key;
     CHECK(run_called(*plan, "b3_moedl_e8_k1").spec.key == a2);
     CHECK(run_called(*plan, "c1_moedl_e8_k1").spec.key == a2);
