@@ -1,8 +1,10 @@
-// Shapes: V vocabulary, D model width, E experts, f expert width.
+// Shapes: D model width, E experts, f expert width.
 #include "worker/interop/hf_import.h"
 
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "core/error.h"
 #include "core/model_shape.h"
 #include "worker/interop/hf_config.h"
+#include "worker/interop/hf_layout.h"
 
 namespace moelab::worker {
 namespace {
@@ -57,84 +60,46 @@ class Source {
   TensorMap tensors_;
 };
 
-struct FfnNames {
-  std::string gate, up, down;
-};
-
 struct Importer {
   const HfConfig& hf;
   const core::ModelShape& shape;
   Source& source;
   TensorMap& out;
 
-  void swiglu(const std::string& from, const std::string& to, std::int64_t width) {
-    out[to + "gate.weight"] = source.take(from + "gate_proj.weight", {width, shape.hidden});
-    out[to + "up.weight"] = source.take(from + "up_proj.weight", {width, shape.hidden});
-    out[to + "down.weight"] = source.take(from + "down_proj.weight", {shape.hidden, width});
-  }
-
-  // Files hold one [out, in] matrix an expert; Moedl stacks them transposed, gate columns before up columns.
-  void experts(const std::string& from, const std::string& to, const FfnNames& names) {
+  void stack_experts(const HfExperts& experts) {
     const auto D = shape.hidden, f = shape.expert_width;
     std::vector<torch::Tensor> gate_up, down;
     for (std::int64_t e = 0; e < shape.experts; ++e) {
-      const auto expert = from + std::to_string(e) + ".";
-      const auto gate_fD = source.take(expert + names.gate + ".weight", {f, D});
-      const auto up_fD = source.take(expert + names.up + ".weight", {f, D});
+      const auto expert = experts.hf + std::to_string(e) + ".";
+      const auto gate_fD = source.take(expert + experts.gate + ".weight", {f, D});
+      const auto up_fD = source.take(expert + experts.up + ".weight", {f, D});
       gate_up.push_back(torch::cat({gate_fD, up_fD}).t());
-      down.push_back(source.take(expert + names.down + ".weight", {D, f}).t());
+      down.push_back(source.take(expert + experts.down + ".weight", {D, f}).t());
     }
-    out[to + "gate_up"] = torch::stack(gate_up);
-    out[to + "down"] = torch::stack(down);
+    out[experts.moedl + "gate_up"] = torch::stack(gate_up);
+    out[experts.moedl + "down"] = torch::stack(down);
   }
 
-  void moe(const std::string& from, const std::string& to) {
-    const auto D = shape.hidden, E = shape.experts;
-    if (hf.architecture == HfArchitecture::mixtral) {
-      out[to + "router.weight"] = source.take(from + "block_sparse_moe.gate.weight", {E, D});
-      experts(from + "block_sparse_moe.experts.", to + "experts.", {"w1", "w3", "w2"});
-      return;
-    }
-    out[to + "router.weight"] = source.take(from + "mlp.gate.weight", {E, D});
-    out[to + "router.bias"] = source.take(from + "mlp.gate.e_score_correction_bias", {E});
-    experts(from + "mlp.experts.", to + "experts.", {"gate_proj", "up_proj", "down_proj"});
-    const auto shared = from + "mlp.shared_experts.";
-    if (shape.shared > 0) {
-      swiglu(shared, to + "shared.", shape.shared * shape.shared_width);
-    } else if (source.has(shared + "gate_proj.weight")) {  // written with width 0 to please the loader
-      source.take(shared + "gate_proj.weight", {0, D});
-      source.take(shared + "up_proj.weight", {0, D});
-      source.take(shared + "down_proj.weight", {D, 0});
-    }
-  }
-
-  void layer(std::int64_t i) {
-    const auto from = "model.layers." + std::to_string(i) + ".", to = "layers." + std::to_string(i) + ".";
-    const auto D = shape.hidden, query = shape.heads * shape.head_dim, key = shape.kv_heads * shape.head_dim;
-    out[to + "norm_attn.weight"] = source.take(from + "input_layernorm.weight", {D});
-    out[to + "norm_mlp.weight"] = source.take(from + "post_attention_layernorm.weight", {D});
-    out[to + "attn.q.weight"] = source.take(from + "self_attn.q_proj.weight", {query, D});
-    out[to + "attn.k.weight"] = source.take(from + "self_attn.k_proj.weight", {key, D});
-    out[to + "attn.v.weight"] = source.take(from + "self_attn.v_proj.weight", {key, D});
-    out[to + "attn.o.weight"] = source.take(from + "self_attn.o_proj.weight", {D, query});
-    source.drop(from + "self_attn.rotary_emb.inv_freq");  // a constant that old versions saved
-    if (shape.moe_layer[static_cast<std::size_t>(i)]) {
-      moe(from, to + "moe.");
-    } else {
-      swiglu(from + "mlp.", to + "mlp.", shape.dense_width);
+  void check_zero(const HfZero& zero) {
+    const auto numel = std::accumulate(zero.shape.begin(), zero.shape.end(), std::int64_t{1}, std::multiplies<>());
+    if (numel == 0 && !source.has(zero.hf)) return;  // a tensor of no size is written only to please the loader
+    if (source.take(zero.hf, zero.shape).ne(0).any().item<bool>()) {
+      source.refuse(zero.hf, "is not zero, but a shared expert behind a gate cannot be represented");
     }
   }
 
   void model() {
-    const auto V = shape.vocab, D = shape.hidden;
-    out["embed_tokens.weight"] = source.take("model.embed_tokens.weight", {V, D});
-    out["norm.weight"] = source.take("model.norm.weight", {D});
-    if (!hf.run.model.tie_word_embeddings) {
-      out["lm_head.weight"] = source.take("lm_head.weight", {V, D});
-    } else if (source.has("lm_head.weight") && !source.take("lm_head.weight", {V, D}).equal(out["embed_tokens.weight"])) {
+    const auto layout = hf_layout(hf.architecture, shape, hf.run.model.tie_word_embeddings, hf.gated_shared_width);
+    for (const auto& tensor : layout.tensors) out[tensor.moedl] = source.take(tensor.hf, tensor.shape);
+    for (const auto& experts : layout.experts) stack_experts(experts);
+    for (const auto& zero : layout.zeros) check_zero(zero);
+    if (hf.run.model.tie_word_embeddings && source.has("lm_head.weight") &&
+        !source.take("lm_head.weight", {shape.vocab, shape.hidden}).equal(out["embed_tokens.weight"])) {
       source.refuse("lm_head.weight", "differs from the embedding though tie_word_embeddings is true");
     }
-    for (std::int64_t i = 0; i < shape.layers; ++i) layer(i);
+    for (std::int64_t i = 0; i < shape.layers; ++i) {  // a constant that old versions saved
+      source.drop("model.layers." + std::to_string(i) + ".self_attn.rotary_emb.inv_freq");
+    }
     for (std::int64_t i = shape.layers; i < shape.layers + hf.extra_layers; ++i) {
       const auto prefix = "model.layers." + std::to_string(i) + ".";
       source.drop_if([&](const std::string& name) { return name.starts_with(prefix); });
