@@ -1,5 +1,5 @@
-// Owns the command line of moelab-worker. Started by the server's launcher (train), by `moelab generate` and by
-// `moelab data prepare`; a person may call it too.
+// Owns the command line of moelab-worker. Started by the server's launcher (train), and by `moelab generate`, `moelab data
+// prepare`, `moelab export`, `moelab import` and `moelab score`; a person may call it too.
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
@@ -7,9 +7,12 @@
 
 #include "core/error.h"
 #include "worker/ops/memory_tuning.h"
+#include "worker/train/export_command.h"
 #include "worker/train/generate_command.h"
+#include "worker/train/import_command.h"
 #include "worker/train/log.h"
 #include "worker/train/prepare_command.h"
+#include "worker/train/score_command.h"
 #include "worker/train/stop_signal.h"
 #include "worker/train/train_run.h"
 
@@ -74,6 +77,45 @@ void add_prepare(CLI::App& app) {
   command->callback([options] { prepare_command(*options, std::cout); });
 }
 
+void add_export(CLI::App& app) {
+  auto* command = app.add_subcommand("export", "Write a trained model as a Transformers directory");
+  auto options = std::make_shared<ExportCommand>();
+  command->add_option("--from", options->from, "Run directory or checkpoint directory")->required()->check(CLI::ExistingDirectory);
+  command->add_option("--out", options->out, "Directory to make; must not hold anything")->required();
+  command->add_option("--max-shard-size", options->max_shard_bytes, "Largest weight file in bytes, or with a unit such as 500MB (10^6)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->callback([options] { export_command(*options, std::cout); });
+}
+
+void add_import(CLI::App& app) {
+  auto* command = app.add_subcommand("import", "Make a checkpoint of a Transformers directory");
+  auto options = std::make_shared<ImportCommand>();
+  command->add_option("--from", options->from, "Directory with config.json and safetensors")->required()->check(CLI::ExistingDirectory);
+  command->add_option("--out", options->out, "Directory to make; must not hold anything")->required();
+  command->callback([options] { import_command(*options, std::cout); });
+}
+
+void add_score(CLI::App& app) {
+  auto* command = app.add_subcommand("score",
+                                     "Mean negative log-likelihood of the next token, in fp32 and dropless. Every id but the first of a "
+                                     "sequence is scored once. A sequence longer than the model's P positions is cut into windows of P ids "
+                                     "that see nothing of each other; the last id of a window predicts the first of the next.");
+  auto options = std::make_shared<ScoreCommand>();
+  command->add_option("--model", options->model, "Run, checkpoint or Transformers directory")->required()->check(CLI::ExistingDirectory);
+  command->add_option("--tokens", options->tokens, "Ids, .npy or .bin: one dimension is one sequence, two are B sequences of L");
+  command->add_option("--text", options->text, "Instead: a text file, one document for the model's tokenizer");
+  command->add_option("--logits", options->logits, "Write the logits as float32 .npy, [L, V] or [B, L, V]");
+  command->add_flag("--json", options->json, "One JSON object: nll, perplexity, tokens, sequences, model, step");
+  auto threads = std::make_shared<int>(0);
+  command->add_option("--threads", *threads)->check(CLI::PositiveNumber);
+  command->callback([options, threads] {
+    configure_libtorch(*threads);
+    score_command(*options, std::cout);
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -86,6 +128,9 @@ int main(int argc, char** argv) {
   add_train(app, exit_code);
   add_generate(app);
   add_prepare(app);
+  add_export(app);
+  add_import(app);
+  add_score(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -29,6 +29,7 @@ void add_verbs(Verbs& verbs) {
   add_control_verbs(verbs);
   add_device_verbs(verbs);
   add_worker_verbs(verbs);
+  add_model_verbs(verbs);
   add_schema_verb(verbs);
   add_db_verb(verbs);
 }

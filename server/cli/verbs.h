@@ -39,6 +39,7 @@ void add_wait_verb(Verbs& verbs);
 void add_control_verbs(Verbs& verbs);  // cancel, retry
 void add_device_verbs(Verbs& verbs);   // gpus, health
 void add_worker_verbs(Verbs& verbs);   // generate, data prepare
+void add_model_verbs(Verbs& verbs);    // export, import, score
 void add_schema_verb(Verbs& verbs);
 void add_db_verb(Verbs& verbs);
 

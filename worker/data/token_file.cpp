@@ -30,7 +30,7 @@ std::optional<TokenType> type_named(const std::string& name) {
 }
 
 // NumPy's format: 6 magic bytes, 2 version bytes, header length (2 bytes in version 1, else 4), a Python dict literal.
-TokenArray read_npy(const fs::path& file, std::shared_ptr<const MappedFile> map, const std::string& key) {
+TokenMatrix read_npy(const fs::path& file, std::shared_ptr<const MappedFile> map, const std::string& key) {
   const std::string_view all = map->text();
   if (all.size() < 12 || all.substr(0, 6) != "\x93NUMPY") refuse(key, file, "not a NumPy .npy file");
   const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(all[i])); };
@@ -43,13 +43,18 @@ TokenArray read_npy(const fs::path& file, std::shared_ptr<const MappedFile> map,
   if (!std::regex_search(header, descr, std::regex("'descr': *'([^']+)'"))) refuse(key, file, "needs a plain integer dtype, not records");
   const std::optional<TokenType> type = type_named(descr[1].str());
   if (!type) refuse(key, file, "dtype " + descr[1].str() + " is not supported; save it as uint16, int32 or int64");
-  if (!std::regex_search(header, shape, std::regex("'shape': *\\(([0-9]+),\\)")))
-    refuse(key, file, "must have one dimension; save tokens.reshape(-1)");
-  const std::int64_t count = std::stoll(shape[1].str());
+  if (!std::regex_search(header, shape, std::regex("'shape': *\\(([0-9]+), *([0-9]*)\\)")))
+    refuse(key, file, "must have one or two dimensions; save tokens.reshape(-1) for one sequence");
+  if (header.find("'fortran_order': True") != std::string::npos) refuse(key, file, "is in Fortran order; save numpy.ascontiguousarray(tokens)");
+  const bool one_dimension = shape[2].length() == 0;
+  const std::int64_t rows = one_dimension ? 1 : std::stoll(shape[1].str());
+  const std::int64_t columns = std::stoll(shape[one_dimension ? 1 : 2].str());
+  std::int64_t count = 0;
+  if (__builtin_mul_overflow(rows, columns, &count)) refuse(key, file, "has an impossible shape");
   const auto offset = static_cast<std::int64_t>(start + length);
-  if (offset + count * bytes_of(*type) > static_cast<std::int64_t>(all.size()))
+  if (count > (static_cast<std::int64_t>(all.size()) - offset) / bytes_of(*type))
     refuse(key, file, "is cut short: fewer ids than its header says");
-  return {std::move(map), offset, *type, count};
+  return {TokenArray(std::move(map), offset, *type, count), rows, columns, one_dimension};
 }
 
 nlohmann::json read_sidecar(const fs::path& file, const std::string& key) {
@@ -81,13 +86,20 @@ TokenArray read_bin(const fs::path& file, std::shared_ptr<const MappedFile> map,
 
 }  // namespace
 
-TokenArray read_token_file(const fs::path& file, std::int64_t vocab_size, const std::string& key) {
+TokenMatrix read_token_matrix(const fs::path& file, std::int64_t vocab_size, const std::string& key) {
   std::error_code error;
   if (!fs::exists(file, error)) throw Error(ErrorKind::data, key + ": no such file: " + file.string());
   const std::string extension = file.extension().string();
   if (extension != ".npy" && extension != ".bin") refuse(key, file, "is neither .npy nor .bin");
   auto map = std::make_shared<const MappedFile>(file);
-  const TokenArray tokens = extension == ".npy" ? read_npy(file, std::move(map), key) : read_bin(file, std::move(map), vocab_size, key);
+  TokenMatrix matrix;
+  if (extension == ".npy") {
+    matrix = read_npy(file, std::move(map), key);
+  } else {
+    matrix.ids = read_bin(file, std::move(map), vocab_size, key);
+    matrix.columns = matrix.ids.size();
+  }
+  const TokenArray& tokens = matrix.ids;
   if (tokens.size() == 0) refuse(key, file, "holds no tokens");
   const std::int64_t bad = tokens.first_outside(vocab_size);
   if (bad < tokens.size()) {
@@ -97,7 +109,13 @@ TokenArray read_token_file(const fs::path& file, std::int64_t vocab_size, const 
            "id " + std::to_string(id) + " at position " + std::to_string(bad) + " is outside model.vocab_size " +
                std::to_string(vocab_size) + "; raise model.vocab_size or use the tokenizer that made the file");
   }
-  return tokens;
+  return matrix;
+}
+
+TokenArray read_token_file(const fs::path& file, std::int64_t vocab_size, const std::string& key) {
+  const TokenMatrix matrix = read_token_matrix(file, vocab_size, key);
+  if (!matrix.one_dimension) refuse(key, file, "must have one dimension; save tokens.reshape(-1)");
+  return matrix.ids;
 }
 
 }  // namespace moelab::worker

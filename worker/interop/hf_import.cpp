@@ -13,6 +13,7 @@
 #include "core/model_shape.h"
 #include "worker/interop/hf_config.h"
 #include "worker/interop/hf_layout.h"
+#include "worker/interop/safetensors_directory.h"
 
 namespace moelab::worker {
 namespace {

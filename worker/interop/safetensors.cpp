@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "worker/data/output_file.h"
 
 namespace moelab::worker {
 namespace {
@@ -167,45 +167,6 @@ torch::Tensor tensor_in(const std::shared_ptr<Mapping>& mapping, std::uint64_t d
       start, entry.shape, [mapping](void*) {}, options);
 }
 
-// A file under construction: temporary until commit(), gone if that never happens.
-class OutputFile {
- public:
-  explicit OutputFile(const fs::path& file) : file_(file), temporary_(file.string() + ".tmp") {
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd_ < 0) fail(errno);
-  }
-  ~OutputFile() {
-    if (fd_ < 0) return;
-    ::close(fd_);
-    ::unlink(temporary_.c_str());
-  }
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-
-  void write(const void* data, std::size_t size) {
-    const char* at = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t written = ::write(fd_, at, size);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail(errno);
-      at += written;
-      size -= static_cast<std::size_t>(written);
-    }
-  }
-  void commit() {
-    if (::fsync(fd_) != 0 || ::rename(temporary_.c_str(), file_.c_str()) != 0) fail(errno);
-    ::close(std::exchange(fd_, -1));
-  }
-
- private:
-  [[noreturn]] void fail(int error) const {
-    throw core::Error(core::ErrorKind::storage,
-                      "cannot write " + file_.string() + ": " + std::strerror(error) + "; free space or check the permissions");
-  }
-  fs::path file_, temporary_;
-  int fd_ = -1;
-};
-
 json header_of(const std::vector<std::pair<std::string, torch::Tensor>>& tensors, const std::map<std::string, std::string>& metadata) {
   json header = json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
@@ -255,38 +216,6 @@ Safetensors read_safetensors(const fs::path& file, NonFinite non_finite) {
     out.tensors.emplace(entry.name, std::move(tensor));
   }
   return out;
-}
-
-TensorMap read_safetensors_directory(const fs::path& directory, NonFinite non_finite) {
-  const auto index_file = directory / "model.safetensors.index.json";
-  if (!fs::exists(index_file)) return read_safetensors(directory / "model.safetensors", non_finite).tensors;
-
-  std::ifstream stream(index_file);
-  const auto index = json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
-    refuse(index_file, "has no valid weight_map");
-  }
-  std::map<std::string, std::set<std::string>> names_of_shard;
-  for (const auto& [name, shard] : index["weight_map"].items()) {
-    // A shard lies beside its index; a path would let an index name any file of the machine.
-    if (!shard.is_string() || fs::path(shard.get<std::string>()).filename() != shard.get<std::string>() ||
-        shard.get<std::string>().empty()) {
-      refuse(index_file, "tensor " + name + " names no file of its directory");
-    }
-    names_of_shard[shard.get<std::string>()].insert(name);
-  }
-  TensorMap tensors;
-  for (const auto& [shard, names] : names_of_shard) {
-    auto part = read_safetensors(directory / shard, non_finite).tensors;
-    for (const auto& name : names) {
-      if (!part.contains(name)) refuse_tensor(directory / shard, name, "is missing, though the index says it is here");
-    }
-    for (auto& [name, tensor] : part) {
-      if (!names.contains(name)) refuse_tensor(directory / shard, name, "is not in the index");
-      tensors.emplace(name, std::move(tensor));
-    }
-  }
-  return tensors;
 }
 
 void write_safetensors(const fs::path& file, const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {

@@ -30,10 +30,6 @@ struct Safetensors {
 // type is unknown (F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL are known), or `non_finite` forbids what it holds.
 Safetensors read_safetensors(const std::filesystem::path& file, NonFinite non_finite = NonFinite::refuse);
 
-// The tensors of a Transformers directory: model.safetensors, or the shards that model.safetensors.index.json names. Throws
-// as above, and Error(storage) when the index and the shards disagree in either direction.
-TensorMap read_safetensors_directory(const std::filesystem::path& directory, NonFinite non_finite = NonFinite::refuse);
-
 // Writes a temporary file beside `file`, flushes it to the disk and renames it. Tensors may live on any device and need not
 // be contiguous. Throws Error(storage) when the disk refuses, leaving no temporary file, and Error(internal) for a type
 // the format does not know.

@@ -142,6 +142,20 @@ void put_in_place(const fs::path& temporary, const fs::path& final) {
 
 }  // namespace
 
+void write_checkpoint(const fs::path& directory, const core::RunConfig& config, const TensorMap& weights, const TrainingState& state,
+                      const std::string& tokenizer) {
+  write_durably(directory / "moedl.json", core::to_json(config).dump(2) + "\n");
+  write_safetensors(directory / "model.safetensors", weights);
+  if (!tokenizer.empty()) write_durably(directory / "tokenizer.model", tokenizer);
+  write_safetensors(directory / "state.safetensors", state.tensors);
+  write_durably(directory / "state.json", state_to_json(state).dump(2) + "\n");
+  json files = json::object();
+  for (const auto& file : fs::directory_iterator(directory))
+    files[file.path().filename().string()] = core::sha256_hex(MappedFile(file.path()).text());
+  write_durably(directory / kDone, json{{"files", files}}.dump(2) + "\n");
+  sync_path(directory);
+}
+
 Checkpoint read_checkpoint(const fs::path& directory) {
   try {
     check_hashes(directory);
@@ -191,16 +205,7 @@ CheckpointStore::Saved CheckpointStore::save(const core::RunConfig& config, cons
     make_directories(directory_);
     fs::remove_all(temporary);
     make_directories(temporary);
-    write_durably(temporary / "moedl.json", core::to_json(config).dump(2) + "\n");
-    write_safetensors(temporary / "model.safetensors", weights);
-    if (!tokenizer.empty()) write_durably(temporary / "tokenizer.model", tokenizer);
-    write_safetensors(temporary / "state.safetensors", state.tensors);
-    write_durably(temporary / "state.json", state_to_json(state).dump(2) + "\n");
-    json files = json::object();
-    for (const auto& file : fs::directory_iterator(temporary))
-      files[file.path().filename().string()] = core::sha256_hex(MappedFile(file.path()).text());
-    write_durably(temporary / kDone, json{{"files", files}}.dump(2) + "\n");
-    sync_path(temporary);
+    write_checkpoint(temporary, config, weights, state, tokenizer);
     put_in_place(temporary, final);
     fs::remove_all(temporary);  // holds what was there before, if anything
   } catch (const fs::filesystem_error& error) {

@@ -1,5 +1,5 @@
-// Owns the files of a checkpoint and which of them a run keeps. Written and resumed by the trainer; read by generation and
-// train.init_from.
+// Owns the files of a checkpoint and which of them a run keeps. Written and resumed by the trainer; written by import; read by
+// generation, scoring, export and train.init_from.
 //
 // <run_dir>/checkpoints/step_%08d/
 //   moedl.json         configuration of the run
@@ -42,6 +42,11 @@ struct Checkpoint {
   TensorMap weights;
   TrainingState state;
 };
+
+// Writes the files into `directory`, which exists and is empty, and flushes them. tokenizer: bytes of the model, empty for
+// none. Throws Error(storage).
+void write_checkpoint(const std::filesystem::path& directory, const core::RunConfig& config, const TensorMap& weights,
+                      const TrainingState& state, const std::string& tokenizer);
 
 // Checks every file against its hash. Throws Error(storage) naming the directory and what is wrong.
 Checkpoint read_checkpoint(const std::filesystem::path& directory);

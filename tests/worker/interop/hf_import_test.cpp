@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "tests/worker/interop/temp_dir.h"
 #include "worker/interop/hf_config.h"
+#include "worker/interop/safetensors_directory.h"
 
 namespace moelab::worker::test {
 namespace {
