@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,9 @@ struct Seconds {
   std::int64_t count = 0;  // YAML accepts 90, "90s", "15m", "6h", "2d"; 0 = no limit
   bool operator==(const Seconds&) const = default;
 };
+
+// Corpora by the name of their domain. The order is that of the names, so the order in a file decides nothing.
+using DomainPaths = std::map<std::string, std::vector<std::string>>;
 
 struct ModelConfig {
   std::int64_t vocab_size = 32000;
@@ -127,6 +131,7 @@ struct MoeConfig {
 struct DataConfig {
   std::vector<std::string> path;
   std::vector<std::string> val_path;
+  DomainPaths domains;
   std::string tokens;
   std::string val_tokens;
   double val_fraction = 0.05;
@@ -303,6 +308,7 @@ void for_each_field(Config& c, Visit&& visit) {
   auto& d = c.data;
   visit(FieldInfo{"data.path", any, "", "Corpus: files, directories or globs of .txt and .jsonl", source}, d.path);
   visit(FieldInfo{"data.val_path", any, "", "Validation corpus; empty = split data.path by document", source}, d.val_path);
+  visit(FieldInfo{"data.domains", Range{2, 16}, "", "Corpora by domain, {code: PATHS, prose: PATHS}, in place of data.path: trained on in equal parts, measured apart", source}, d.domains);
   visit(FieldInfo{"data.tokens", any, "", "Token file (.npy or .bin) instead of text", source}, d.tokens);
   visit(FieldInfo{"data.val_tokens", any, "", "Validation token file; empty = the last blocks of data.tokens", source}, d.val_tokens);
   visit(FieldInfo{"data.val_fraction", Range{0, 0.5, true}, "", "Share of documents (or blocks) held out for validation"}, d.val_fraction);

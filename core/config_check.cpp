@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/metric_catalog.h"
+
 namespace moelab::core {
 namespace {
 
@@ -309,21 +311,48 @@ class Checker {
 
   void check_data() {
     const DataConfig& d = config_.data;
-    const bool text_given = !d.path.empty(), tokens_given = !d.tokens.empty();
-    if (!text_given && !tokens_given)
+    const bool domains_given = !d.domains.empty();
+    if (domains_given) check_domains();
+    const bool path_given = !d.path.empty(), tokens_given = !d.tokens.empty();
+    if (!path_given && !tokens_given && !domains_given)
       conflict({"data.path"}, "nothing to train on; name a corpus in data.path, or a token file in data.tokens");
-    if (text_given && tokens_given)
+    if (path_given && tokens_given)
       conflict({"data.tokens", "data.path"}, "a token file and a corpus exclude each other; clear one of them");
-    if (!d.val_path.empty() && !text_given && tokens_given) {
+    if (!d.val_path.empty() && !path_given && tokens_given) {
       conflict({"data.val_path", "data.tokens"}, "goes with data.path; with data.tokens use data.val_tokens");
     }
-    if (!d.val_tokens.empty() && !tokens_given)
+    if (!d.val_tokens.empty() && !tokens_given && !domains_given)
       conflict({"data.val_tokens", "data.path"}, "goes with data.tokens; with data.path use data.val_path");
-    if (!text_given) return;
+    if (!path_given && !domains_given) return;
     if (d.bos && !config_.model.bos_token_id)
       conflict({"data.bos", "model.bos_token_id"}, "needs model.bos_token_id, which is null; set data.bos to false");
     if (d.eos && !config_.model.eos_token_id)
       conflict({"data.eos", "model.eos_token_id"}, "needs model.eos_token_id, which is null; set data.eos to false");
+  }
+
+  void check_domains() {
+    const DataConfig& d = config_.data;
+    const auto excludes = [&](bool given, const char* path, const std::string& remedy) {
+      if (given) conflict({"data.domains", path}, std::string("excludes ") + path + "; " + remedy);
+    };
+    excludes(!d.path.empty(), "data.path", "clear one of them: [] is no path, {} no domains");
+    excludes(!d.tokens.empty(), "data.tokens", "domains are text; clear one of them");
+    excludes(!d.val_path.empty(), "data.val_path", "documents of every domain are held out by data.val_fraction, so clear it");
+    excludes(!d.val_tokens.empty(), "data.val_tokens", "documents of every domain are held out by data.val_fraction, so clear it");
+    for (const auto& [name, paths] : d.domains) {
+      if (!is_metric_of_all(name)) continue;
+      conflict({"data.domains"}, "a domain cannot be called '" + name + "': eval/loss_" + name + " is another metric; rename it");
+    }
+  }
+
+  // eval/loss_<name> and its kin say something about all of the text.
+  static bool is_metric_of_all(const std::string& name) {
+    static const std::set<std::string> kKept{"hf", "leaky", "hf_leaky", "causal"};
+    const auto taken = [&](const char* prefix) {
+      const MetricInfo* info = find_metric(prefix + name);
+      return info != nullptr && info->name.find('{') == std::string_view::npos;
+    };
+    return kKept.contains(name) || taken("train/loss_") || taken("eval/loss_") || taken("eval/ppl_");
   }
 
   void check_training() {

@@ -38,6 +38,11 @@ std::string value_label(const nlohmann::json& value, bool names_files) {
     for (const auto& item : value) text += (text.empty() ? "" : "+") + value_label(item, names_files);
     return text.empty() ? "none" : text;
   }
+  if (value.is_object()) {
+    std::string text;
+    for (const auto& [key, item] : value.items()) text += (text.empty() ? "" : "+") + key + '=' + value_label(item, names_files);
+    return text.empty() ? "none" : text;
+  }
   if (value.is_number()) return number_text(value.get<double>());
   if (!value.is_string()) return value.dump();
   const auto text = value.get<std::string>();

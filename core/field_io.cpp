@@ -130,6 +130,32 @@ Message read(const Node& node, const Range& range, std::vector<T>& out) {
   return std::nullopt;
 }
 
+bool is_domain_name(const std::string& name) {
+  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  return !name.empty() && name.front() >= 'a' && name.front() <= 'z' && std::all_of(name.begin(), name.end(), allowed);
+}
+
+// `range` bounds the number of domains; none at all is the absence of domains.
+Message read(const Node& node, const Range& range, DomainPaths& out) {
+  DomainPaths domains;
+  if (!node.is_null() && !node.is_map()) return "must be a map of domains, such as {code: PATHS, prose: PATHS}, not " + describe(node);
+  for (const NodeEntry& entry : node.entries) {
+    if (!is_domain_name(entry.key)) {
+      return "'" + entry.key + "' is no name for a domain; use lower-case letters, digits and _, a letter first, such as code";
+    }
+    std::vector<std::string>& paths = domains[entry.key];
+    if (Message problem = read(entry.value, range, paths)) return "domain " + entry.key + ' ' + *problem;
+    if (paths.empty()) return "domain " + entry.key + " names no files; give it a path, or leave it out";
+  }
+  const auto count = static_cast<double>(domains.size());
+  if (!domains.empty() && (count < range.min || count > range.max)) {
+    return "needs " + shown(range.min) + " to " + shown(range.max) + " domains, not " + shown(count) +
+           (domains.size() == 1 ? "; one corpus alone is data.path" : "");
+  }
+  out = std::move(domains);
+  return std::nullopt;
+}
+
 template <class T>
 Message read(const Node& node, const Range& range, std::optional<T>& out) {
   if (node.is_null()) {
@@ -163,6 +189,11 @@ template <class T>
 nlohmann::json write(const std::vector<T>& value) {
   return value;
 }
+nlohmann::json write(const DomainPaths& value) {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [name, paths] : value) json[name] = paths;
+  return json;
+}
 template <class T>
 nlohmann::json write(const std::optional<T>& value) {
   return value ? write(*value) : nlohmann::json();
@@ -187,15 +218,16 @@ constexpr const char* type_name() {
   if constexpr (std::is_same_v<T, Seconds>) return "duration";
   if constexpr (std::is_same_v<T, std::vector<std::int64_t>>) return "list of integers";
   if constexpr (std::is_same_v<T, std::vector<std::string>>) return "list of strings";
+  if constexpr (std::is_same_v<T, DomainPaths>) return "map of lists of strings";
   if constexpr (std::is_enum_v<T>) return "choice";
 }
 
 template <class T>
-constexpr bool is_list() {
+constexpr bool holds_several() {
   if constexpr (is_optional<T>::value) {
-    return is_list<typename T::value_type>();
+    return holds_several<typename T::value_type>();
   } else {
-    return std::is_same_v<T, std::vector<std::int64_t>> || std::is_same_v<T, std::vector<std::string>>;
+    return std::is_same_v<T, std::vector<std::int64_t>> || std::is_same_v<T, std::vector<std::string>> || std::is_same_v<T, DomainPaths>;
   }
 }
 
@@ -237,8 +269,8 @@ bool is_field(const std::string& path) {
   return contains(field_paths(), path);
 }
 
-bool is_list_field(const std::string& path) {
-  static const std::vector<std::string> paths = collect_paths([]<class T>(const FieldInfo&, T&) { return is_list<T>(); });
+bool holds_several_values(const std::string& path) {
+  static const std::vector<std::string> paths = collect_paths([]<class T>(const FieldInfo&, T&) { return holds_several<T>(); });
   return contains(paths, path);
 }
 

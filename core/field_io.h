@@ -17,8 +17,8 @@ const std::vector<std::string>& field_paths();
 // "model", "moe", ...: the first segments of dotted paths.
 const std::vector<std::string>& field_groups();
 bool is_field(const std::string& path);
-// Fields that hold a list (data.path, moe.moe_layers): a bare list is their value, not an axis.
-bool is_list_field(const std::string& path);
+// Fields that hold a list or a map (data.path, moe.moe_layers, data.domains): a list there is no slip for an axis.
+bool holds_several_values(const std::string& path);
 // Fields that name files or directories (FieldScope::source).
 bool is_source_field(const std::string& path);
 bool is_integer_field(const std::string& path);

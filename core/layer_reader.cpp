@@ -10,6 +10,7 @@ namespace {
 void make_absolute(Node& node, const std::filesystem::path& base_dir) {
   if (node.is_scalar() && !node.text.empty()) node.text = (base_dir / node.text).lexically_normal().string();
   for (Node& item : node.items) make_absolute(item, base_dir);
+  for (NodeEntry& entry : node.entries) make_absolute(entry.value, base_dir);
 }
 
 }  // namespace
@@ -34,7 +35,7 @@ Layer LayerReader::read(const Node& map, const std::string& where) const {
 bool LayerReader::check(Assignment& assignment) const {
   RunConfig scratch;
   std::optional<std::string> problem = read_field(scratch, assignment.path, assignment.value);
-  if (problem && assignment.value.is_list() && !is_list_field(assignment.path)) {
+  if (problem && assignment.value.is_list() && !holds_several_values(assignment.path)) {
     problem = "takes one value; a list of values to try belongs under `matrix` of an experiment";
   }
   if (problem) problems_.push_back({assignment.path, assignment.line, *problem});

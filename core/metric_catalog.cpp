@@ -18,6 +18,11 @@ const std::vector<MetricInfo> kCatalog{
     {"eval/loss_leaky", "nats", down, "Evaluation loss, leaky", "loss",
      "Expert choice over whole batches, which looks at later tokens: what a causal model cannot reach"},
     {"eval/perplexity", "", down, "Evaluation perplexity", "loss", "exp(eval/loss)"},
+    {"train/loss_{d}", "nats", down, "Training loss, {d}", "loss by domain",
+     "Mean next-token cross-entropy of the step's blocks of this domain; absent from a step without one"},
+    {"eval/loss_{d}", "nats", down, "Evaluation loss, {d}", "loss by domain",
+     "Mean next-token cross-entropy over the validation blocks of this domain"},
+    {"eval/ppl_{d}", "", down, "Evaluation perplexity, {d}", "loss by domain", "exp(eval/loss_{d})"},
     {"train/lb_loss", "", down, "Load-balancing penalty", "auxiliary",
      "Switch penalty of the step, before its coefficient; 1 = balanced, num_experts / K = collapsed"},
     {"train/z_loss", "", down, "Router z-loss", "auxiliary", "Mean squared logsumexp of router logits, before its coefficient"},
@@ -85,28 +90,33 @@ const std::vector<MetricInfo> kCatalog{
 };
 // clang-format on
 
-struct Numbers {
-  std::string layer, expert;
+struct Places {
+  std::string layer, expert, domain;
 };
 
-// Matches `name` against a pattern whose {l} and {e} stand for one or more digits.
-std::optional<Numbers> match(std::string_view pattern, std::string_view name) {
-  Numbers numbers;
+// Characters that may stand at `place` ('l', 'e' or 'd') of a pattern.
+bool fits(char place, unsigned char c) {
+  return std::isdigit(c) || (place == 'd' && (std::islower(c) || c == '_'));
+}
+
+// Matches `name` against a pattern whose {l} and {e} stand for one or more digits, {d} for the name of a domain.
+std::optional<Places> match(std::string_view pattern, std::string_view name) {
+  Places places;
   while (!pattern.empty()) {
     if (pattern.size() >= 3 && pattern[0] == '{' && pattern[2] == '}') {
-      std::size_t digits = 0;
-      while (digits < name.size() && std::isdigit(static_cast<unsigned char>(name[digits]))) ++digits;
-      if (digits == 0) return std::nullopt;
-      (pattern[1] == 'l' ? numbers.layer : numbers.expert) = std::string(name.substr(0, digits));
+      std::size_t length = 0;
+      while (length < name.size() && fits(pattern[1], static_cast<unsigned char>(name[length]))) ++length;
+      if (length == 0 || (pattern[1] == 'd' && std::isdigit(static_cast<unsigned char>(name[0])))) return std::nullopt;
+      (pattern[1] == 'l' ? places.layer : pattern[1] == 'e' ? places.expert : places.domain) = std::string(name.substr(0, length));
       pattern.remove_prefix(3);
-      name.remove_prefix(digits);
+      name.remove_prefix(length);
     } else {
       if (name.empty() || name.front() != pattern.front()) return std::nullopt;
       pattern.remove_prefix(1);
       name.remove_prefix(1);
     }
   }
-  return name.empty() ? std::optional(numbers) : std::nullopt;
+  return name.empty() ? std::optional(places) : std::nullopt;
 }
 
 std::string without_leading_zeros(const std::string& digits) {
@@ -121,6 +131,10 @@ const std::vector<MetricInfo>& metric_catalog() {
 }
 
 const MetricInfo* find_metric(std::string_view name) {
+  // A name of its own goes before a pattern that fits it too: eval/loss_hf is no domain.
+  for (const MetricInfo& info : kCatalog) {
+    if (info.name == name) return &info;
+  }
   for (const MetricInfo& info : kCatalog) {
     if (match(info.name, name)) return &info;
   }
@@ -130,11 +144,13 @@ const MetricInfo* find_metric(std::string_view name) {
 std::string metric_title(std::string_view name) {
   const MetricInfo* info = find_metric(name);
   if (!info) return std::string(name);
-  const Numbers numbers = *match(info->name, name);
+  const Places places = *match(info->name, name);
   std::string title(info->title);
-  for (const auto& [mark, digits] : {std::pair<std::string_view, std::string>{"{l}", numbers.layer}, {"{e}", numbers.expert}}) {
+  const std::pair<std::string_view, std::string> found[] = {
+      {"{l}", without_leading_zeros(places.layer)}, {"{e}", without_leading_zeros(places.expert)}, {"{d}", places.domain}};
+  for (const auto& [mark, text] : found) {
     const std::size_t at = title.find(mark);
-    if (at != std::string::npos) title.replace(at, mark.size(), without_leading_zeros(digits));
+    if (at != std::string::npos) title.replace(at, mark.size(), text);
   }
   return title;
 }

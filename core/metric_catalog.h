@@ -11,10 +11,10 @@ namespace moelab::core {
 enum class Direction { down, up, none };  // which way is better
 
 struct MetricInfo {
-  std::string_view name;  // {l} stands for a layer number, {e} for an expert number
+  std::string_view name;  // {l} stands for a layer number, {e} for an expert number, {d} for a domain
   std::string_view unit;  // "" for a pure number
   Direction direction = Direction::none;
-  std::string_view title;  // may hold {l} and {e}
+  std::string_view title;  // may hold {l}, {e} and {d}
   std::string_view group;  // charts of one group stand together
   std::string_view doc;
 };

@@ -18,6 +18,16 @@ std::vector<std::string> names_in(const nlohmann::json& value) {
   return names;
 }
 
+// The content of the files that `names` stand for; their names when some are missing, which `missing` then says.
+nlohmann::json content_of(const std::vector<std::string>& names, const std::string& path, ContentHasher& hasher,
+                          std::vector<Problem>& missing) {
+  if (names.empty()) return nullptr;
+  const ContentHash& content = hasher.hash(source_kind(path), names);
+  for (const std::string& message : content.missing) missing.push_back({path, 0, message});
+  if (content.missing.empty()) return content.hex;
+  return {{"missing", names}};
+}
+
 }  // namespace
 
 RunKey run_key(const RunConfig& config, ContentHasher& hasher) {
@@ -33,14 +43,13 @@ RunKey run_key(const RunConfig& config, ContentHasher& hasher) {
         spec[path] = values[i];
         break;
       case FieldScope::source: {
-        const std::vector<std::string> names = names_in(values[i]);
-        if (names.empty()) {
-          spec[path] = nullptr;
+        if (!values[i].is_object()) {
+          spec[path] = content_of(names_in(values[i]), path, hasher, key.missing);
           break;
         }
-        const ContentHash& content = hasher.hash(source_kind(path), names);
-        for (const std::string& missing : content.missing) key.missing.push_back({path, 0, missing});
-        spec[path] = content.missing.empty() ? nlohmann::json(content.hex) : nlohmann::json{{"missing", names}};
+        // A domain's name is in the names of its metrics, so it counts beside its content.
+        spec[path] = nlohmann::json::object();
+        for (const auto& [domain, names] : values[i].items()) spec[path][domain] = content_of(names_in(names), path, hasher, key.missing);
       }
     }
   }

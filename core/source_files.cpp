@@ -73,7 +73,7 @@ std::string why_missing(SourceKind kind, const std::string& name) {
 }  // namespace
 
 SourceKind source_kind(const std::string& field) {
-  if (field == "data.path" || field == "data.val_path") return SourceKind::corpus;
+  if (field == "data.path" || field == "data.val_path" || field == "data.domains") return SourceKind::corpus;
   if (field == "data.tokens" || field == "data.val_tokens") return SourceKind::tokens;
   return field == "train.init_from" ? SourceKind::tree : SourceKind::file;
 }

@@ -19,12 +19,14 @@ TEST_CASE("a configuration survives JSON, every knob of it") {
   config.moe.norm_topk_prob = NormTopk::no;
   config.train.lr = 0.1 + 0.2;
   config.data.path = {"a", "b"};
+  config.data.domains = {{"prose", {"a", "b"}}, {"code", {"c"}}};
   config.data.shuffle = false;
   config.resources.timeout = {90};
   const nlohmann::json json = to_json(config);
   const RunConfig back = config_from_json(nlohmann::json::parse(json.dump()), "run.json");
   CHECK(field_values(back) == field_values(config));
   CHECK(json["moe"]["norm_topk_prob"] == "false");
+  CHECK(json["data"]["domains"].dump() == R"({"code":["c"],"prose":["a","b"]})");
   CHECK(json["model"]["num_key_value_heads"].is_null());
   CHECK(back.train.lr == 0.1 + 0.2);
 }

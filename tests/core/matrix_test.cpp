@@ -121,6 +121,46 @@ TEST_CASE("{value: [...]} is one literal list, a list of lists is an axis of lis
   CHECK(names_of(corpora) == Names{"path=a.txt", "path=b.txt"});
 }
 
+TEST_CASE("domains are one value: absolute paths from the file's directory, replaced as a whole, an axis as a list of maps") {
+  const TempDir dir;
+  dir.write("base/base.yaml", "version: 1\ndefaults: {data.domains: {prose: text, code: [a.txt, /b.txt]}}\n");
+  const std::string text = R"(
+version: 1
+name: child
+extends: base/base.yaml
+experiments:
+  - name: inherited
+  - name: replaced
+    matrix: {data: {domains: {tales: t, code: c}}}
+  - name: axis
+    matrix:
+      data.domains: [{code: x/c.txt, prose: [p, q.txt]}, {code: c2, prose: p2}]
+)";
+  const Plan plan = make_plan(request_for(text, dir.path()));
+  CHECK(names_of(plan) == Names{"inherited", "replaced", "domains=code=c.txt+prose=p+q.txt", "domains=code=c2+prose=p2"});
+  const std::string base = dir.path().string() + '/';
+  CHECK(plan.runs[0].spec.config.data.domains == DomainPaths{{"code", {base + "base/a.txt", "/b.txt"}}, {"prose", {base + "base/text"}}});
+  CHECK(plan.runs[1].spec.config.data.domains == DomainPaths{{"code", {base + "c"}}, {"tales", {base + "t"}}});
+  CHECK(plan.runs[2].spec.config.data.domains == DomainPaths{{"code", {base + "x/c.txt"}}, {"prose", {base + "p", base + "q.txt"}}});
+
+  PlanRequest request = request_for(text, dir.path());
+  request.only = {"inherited"};
+  request.overrides = {"data.domains={a: x, b: y}"};
+  CHECK(make_plan(request).runs[0].spec.config.data.domains == DomainPaths{{"a", {base + "x"}}, {"b", {base + "y"}}});
+}
+
+TEST_CASE("a profile takes domains back with an empty map, a path with an empty list") {
+  PlanRequest request = request_for(
+      "version: 1\nname: s\ndefaults: {data.domains: {a: x, b: y}}\nprofiles: {one: {data: {domains: {}, path: x}}, none: {data: "
+      "{domains: null, path: [x]}}}\nexperiments: [{name: e}]\n");
+  for (const char* profile : {"one", "none"}) {
+    request.profile = profile;
+    const DataConfig data = make_plan(request).runs[0].spec.config.data;
+    CHECK(data.domains.empty());
+    CHECK(data.path == Names{"/nonexistent/x"});
+  }
+}
+
 TEST_CASE("settings apply from the general to the particular") {
   const std::string text = R"(
 version: 1

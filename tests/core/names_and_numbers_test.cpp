@@ -38,11 +38,16 @@ TEST_CASE("metrics are found under their concrete names") {
   CHECK(find_metric("router/layer_12_maxvio")->name == "router/layer_{l}_maxvio");
   CHECK(find_metric("router/layer_3_entropy_distribution")->unit == "nats");
   CHECK(find_metric("train/moe/load/e007")->name == "train/moe/load/e{e}");
+  CHECK(find_metric("eval/loss_hf")->name == "eval/loss_hf");
+  CHECK(find_metric("eval/loss_code")->name == "eval/loss_{d}");
+  CHECK(find_metric("eval/ppl_stack_v2")->name == "eval/ppl_{d}");
+  CHECK(find_metric("train/loss_math")->unit == "nats");
+  CHECK(metric_title("eval/loss_stack_v2") == "Evaluation loss, stack_v2");
   CHECK(metric_title("train/moe/load/e007") == "Load of expert 7");
   CHECK(metric_title("train/moe/load/e000") == "Load of expert 0");
   CHECK(metric_title("router/layer_10_maxvio") == "MaxVio, layer 10");
   CHECK(metric_title("custom/thing") == "custom/thing");
-  for (const char* name : {"train/los", "train/loss2", "router/layer__maxvio", "router/layer_1_maxviol", "train/moe/load/e", ""}) {
+  for (const char* name : {"train/los", "train/loss2", "eval/loss_", "eval/loss_Code", "eval/loss_2", "eval/ppl_a-b", "router/layer__maxvio", "router/layer_1_maxviol", "train/moe/load/e", ""}) {
     INFO(name);
     CHECK(find_metric(name) == nullptr);
   }

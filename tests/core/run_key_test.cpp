@@ -36,6 +36,7 @@ nlohmann::json another_value(const nlohmann::json& entry) {
   if (type == "number") return entry["default"] == 0.5 ? 0.25 : 0.5;
   if (type == "string") return "other";
   if (type == "list of integers") return {1};
+  if (type == "map of lists of strings") return {{"one", {"other"}}, {"two", {"another"}}};
   return nlohmann::json::array({"other"});
 }
 
@@ -99,6 +100,34 @@ TEST_CASE("the key follows the content of the data, not its name") {
   dir.write("c/2.jsonl", "two");
   CHECK(key_with("a") != key_with("c"));
   CHECK(key_with("nowhere") != key_with("elsewhere"));
+}
+
+TEST_CASE("domains enter the key by name and content") {
+  const TempDir dir;
+  dir.write("a/1.txt", "one");
+  dir.write("a2/uno.txt", "one");
+  dir.write("b/2.txt", "two");
+  const auto key_with = [&](const std::vector<std::pair<std::string, std::string>>& domains) {
+    RunConfig config;
+    for (const auto& [name, path] : domains) config.data.domains[name] = {(dir.path() / path).string()};
+    return key_of(config);
+  };
+  const std::string key = key_with({{"code", "a"}, {"prose", "b"}});
+  CHECK(key == key_with({{"prose", "b"}, {"code", "a2"}}));  // neither the order nor the place of the files counts
+  CHECK(key != key_with({{"code", "b"}, {"prose", "a"}}));
+  CHECK(key != key_with({{"code", "a"}, {"tales", "b"}}));
+  CHECK(key != key_with({{"code", "a"}, {"prose", "a"}}));
+  CHECK(key != key_of(RunConfig{}));
+  dir.write("b/2.txt", "2wo");
+  CHECK(key != key_with({{"code", "a"}, {"prose", "b"}}));
+
+  RunConfig config;
+  config.data.domains = {{"code", {(dir.path() / "a").string()}}, {"prose", {(dir.path() / "nowhere").string()}}};
+  ContentHasher hasher("");
+  const RunKey missing = run_key(config, hasher);
+  REQUIRE(missing.missing.size() == 1);
+  CHECK(missing.missing[0].path == "data.domains");
+  CHECK(missing.missing[0].message == "no such file or directory: " + dir.path().string() + "/nowhere");
 }
 
 TEST_CASE("a token file, its sidecar and a directory of weights are hashed too") {

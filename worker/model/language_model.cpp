@@ -160,7 +160,7 @@ BatchLoss LanguageModel::loss(const torch::Tensor& ids_BL, const torch::Tensor& 
   }
   for (const auto& route : pass.routes) {
     auto& seen = result.routes.emplace_back(route);
-    for (auto* tensor : {&seen.weight_TK, &seen.logit_TE, &seen.score_TE, &seen.noise_std_TE}) {
+    for (auto* tensor : {&seen.weight_TK, &seen.logit_TE, &seen.score_TE, &seen.noisy_TE, &seen.noise_std_TE}) {
       if (tensor->defined()) *tensor = tensor->detach();
     }
   }

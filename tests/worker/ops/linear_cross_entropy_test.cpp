@@ -49,6 +49,22 @@ TEST_CASE("the unscaled sum is in nats over the valid targets only") {
   CHECK(loss.scaled.item<double>() == doctest::Approx(std::log(8.0)));
 }
 
+TEST_CASE("every row tells its own loss, over several chunks too, and 0 where there is no target") {
+  for (const auto [tokens, vocab] : {std::pair<std::int64_t, std::int64_t>{31, 45}, {150, 262144}}) {
+    for (const bool gradient : {true, false}) {
+      const auto x = normal({tokens, 2}, 1).requires_grad_(gradient), w = normal({vocab, 2}, 2);
+      const auto target_T = targets(tokens, vocab);
+      const auto loss = linear_cross_entropy(x, w, target_T, 0.3, kIgnored);
+      const auto expected = linear_cross_entropy_reference(x, w, target_T, 0.3, kIgnored);
+      CHECK((loss.nll_T.scalar_type() == torch::kFloat64));
+      CHECK_FALSE(loss.nll_T.requires_grad());
+      CHECK(difference(loss.nll_T, expected.nll_T) <= 1e-5);
+      CHECK(loss.nll_T.slice(0, 0, tokens, 5).abs().max().item<double>() == 0);
+      CHECK(loss.nll_T.sum().item<double>() == doctest::Approx(loss.sum.item<double>()).epsilon(1e-12));
+    }
+  }
+}
+
 TEST_CASE("a batch without targets has loss and gradient zero") {
   const auto x = normal({3, 2}, 1).requires_grad_(), w = normal({8, 2}, 2).requires_grad_();
   const auto loss = linear_cross_entropy(x, w, torch::full({3}, kIgnored, torch::kInt64), 1, kIgnored);
