@@ -18,15 +18,9 @@ void Batcher::seek(std::int64_t position) {
   position_ = position;
 }
 
-// Fisher-Yates with a random number that depends only on seed, epoch and index.
 void Batcher::load_order(std::int64_t epoch) {
   order_epoch_ = epoch;
-  order_.resize(static_cast<std::size_t>(blocks_.size()));
-  std::iota(order_.begin(), order_.end(), 0);
-  for (std::size_t i = order_.size() - 1; i > 0; --i) {
-    const std::uint64_t random = random64(seed_, RandomStream::block_order, static_cast<std::uint64_t>(epoch), i);
-    std::swap(order_[i], order_[scale_to(random, i + 1)]);
-  }
+  order_ = permutation(blocks_.size(), seed_, RandomStream::block_order, static_cast<std::uint64_t>(epoch));
 }
 
 Batch Batcher::next(std::int64_t sequences) {
@@ -48,12 +42,16 @@ Batch Batcher::in_order(std::int64_t first, std::int64_t sequences) const {
 Batch Batcher::read(const std::vector<std::int64_t>& block_ids) const {
   const auto rows = static_cast<std::int64_t>(block_ids.size());
   const std::int64_t length = blocks_.block_size();
-  Batch batch{torch::empty({rows, length}, torch::kInt64), torch::empty({rows, length}, torch::kInt64), rows * blocks_.targets_per_block()};
+  Batch batch{torch::empty({rows, length}, torch::kInt64), torch::empty({rows, length}, torch::kInt64), rows * blocks_.targets_per_block(), {}};
   auto* ids = batch.ids_BL.data_ptr<std::int64_t>();
   auto* targets = batch.targets_BL.data_ptr<std::int64_t>();
   for (std::int64_t row = 0; row < rows; ++row) {
     blocks_.read(block_ids[static_cast<std::size_t>(row)], ids + row * length, targets + row * length);
   }
+  if (blocks_.domains().empty()) return batch;
+  batch.domain_B = torch::empty({rows}, torch::kInt64);
+  auto* domains = batch.domain_B.data_ptr<std::int64_t>();
+  for (std::int64_t row = 0; row < rows; ++row) domains[row] = blocks_.domain(block_ids[static_cast<std::size_t>(row)]);
   return batch;
 }
 

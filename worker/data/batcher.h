@@ -15,6 +15,7 @@ struct Batch {
   torch::Tensor ids_BL;      // int64 [B, L], on the CPU
   torch::Tensor targets_BL;  // int64 [B, L], kNoTarget where there is none
   std::int64_t targets = 0;  // valid ones
+  torch::Tensor domain_B;    // int64 [B], on the CPU, indices into blocks().domains(); undefined without domains
 };
 
 class Batcher {

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <map>
 #include <memory>
 
 #include "core/error.h"
 #include "core/sha256.h"
 #include "worker/data/content_cache.h"
 #include "worker/data/corpus.h"
+#include "worker/data/domain_mix.h"
 #include "worker/data/durable_file.h"
 #include "worker/data/packer.h"
 #include "worker/data/token_file.h"
@@ -42,6 +45,10 @@ Tokenizer obtain_tokenizer(const core::RunConfig& config, const Corpus& corpus, 
   return Tokenizer::load(entry.directory / "tokenizer.model");
 }
 
+Corpus domain_corpus(const core::RunConfig& config, const std::string& domain) {
+  return {config.data.domains.at(domain), config.data.text_field, "data.domains." + domain};
+}
+
 struct Texts {
   const Corpus& train;
   const Corpus* val;  // null: held out from train
@@ -55,8 +62,8 @@ json tokenize(const core::RunConfig& config, const Texts& texts, const Tokenizer
   const std::int64_t documents = texts.train.count_documents();
   const std::int64_t val_documents = texts.val != nullptr ? texts.val->count_documents() : 0;
   if (texts.val == nullptr && documents < 2) {
-    throw Error(ErrorKind::data,
-                "data.path: the corpus is one document, so none can be held out for validation; set data.val_path, or give more documents");
+    throw Error(ErrorKind::data, texts.train.key() + ": the corpus is one document, so none can be held out for validation; " +
+                                     (config.data.domains.empty() ? "set data.val_path, or " : "") + "give more documents");
   }
   TokenWriter train(directory / "train.tokens", type);
   TokenWriter val(directory / "val.tokens", type);
@@ -90,30 +97,28 @@ void require_blocks(const Blocks& blocks, std::int64_t tokens, const std::string
                                    std::to_string(blocks.block_size()) + "; " + remedy);
 }
 
-TrainingData from_text(const core::RunConfig& config, const fs::path& cache_dir, int threads, const DataWatcher& watcher) {
-  const core::DataConfig& data = config.data;
-  const Corpus corpus(data.path, data.text_field, "data.path");
-  const std::unique_ptr<const Corpus> val =
-      data.val_path.empty() ? nullptr : std::make_unique<const Corpus>(data.val_path, data.text_field, "data.val_path");
-  const ContentCache cache(cache_dir);
-  const std::string corpus_hash = corpus.content_hash();
-  const Tokenizer tokenizer = obtain_tokenizer(config, corpus, corpus_hash, cache, watcher);
-  tokenizer.check(config);
+struct TokenisedText {
+  Blocks train, val;
+  DataSummary summary;
+};
 
-  json key{kTokensRecipe, corpus_hash, core::sha256_hex(tokenizer.model()), data.bos, data.eos};
-  if (val) {
-    key.push_back(val->content_hash());
+// The text's tokens, found in the cache or put there. text_hash: of texts.train.
+TokenisedText obtain_tokens(const core::RunConfig& config, const Texts& texts, const std::string& text_hash, const Tokenizer& tokenizer,
+                            const ContentCache& cache, int threads, const DataWatcher& watcher) {
+  const core::DataConfig& data = config.data;
+  json key{kTokensRecipe, text_hash, core::sha256_hex(tokenizer.model()), data.bos, data.eos};
+  if (texts.val != nullptr) {
+    key.push_back(texts.val->content_hash());
   } else {
     key.insert(key.end(), {json(data.val_fraction), json(data.seed)});
   }
   const CacheEntry entry = cache.get("tokens", core::sha256_hex(key.dump()), watcher, [&](const fs::path& directory) {
-    return tokenize(config, {corpus, val.get()}, tokenizer, threads, watcher.progress, directory);
+    return tokenize(config, texts, tokenizer, threads, watcher.progress, directory);
   });
 
-  TrainingData result;
-  result.tokenizer = tokenizer;
-  result.summary = {static_cast<std::int64_t>(corpus.files().size() + (val ? val->files().size() : 0)),
-                    corpus.bytes() + (val ? val->bytes() : 0),
+  TokenisedText result;
+  result.summary = {static_cast<std::int64_t>(texts.train.files().size() + (texts.val != nullptr ? texts.val->files().size() : 0)),
+                    texts.train.bytes() + (texts.val != nullptr ? texts.val->bytes() : 0),
                     entry.info.at("train_documents"),
                     entry.info.at("val_documents"),
                     entry.info.at("train_tokens"),
@@ -126,9 +131,100 @@ TrainingData from_text(const core::RunConfig& config, const fs::path& cache_dir,
   };
   result.train = blocks("train.tokens", result.summary.train_tokens);
   result.val = blocks("val.tokens", result.summary.val_tokens);
-  require_blocks(result.train, result.summary.train_tokens, "data.path: the training text", "give more text or lower data.block_size");
-  require_blocks(result.val, result.summary.val_tokens, val ? "data.val_path: the validation text" : "data.path: the held-out text",
-                 val ? "give more text or lower data.block_size" : "raise data.val_fraction, give more text or lower data.block_size");
+  const std::string more = "give more text or lower data.block_size";
+  require_blocks(result.train, result.summary.train_tokens, texts.train.key() + ": the training text", more);
+  if (texts.val != nullptr) {
+    require_blocks(result.val, result.summary.val_tokens, texts.val->key() + ": the validation text", more);
+  } else {
+    require_blocks(result.val, result.summary.val_tokens, texts.train.key() + ": the held-out text", "raise data.val_fraction, " + more);
+  }
+  return result;
+}
+
+TrainingData from_text(const core::RunConfig& config, const fs::path& cache_dir, int threads, const DataWatcher& watcher) {
+  const core::DataConfig& data = config.data;
+  const Corpus corpus(data.path, data.text_field, "data.path");
+  const std::unique_ptr<const Corpus> val =
+      data.val_path.empty() ? nullptr : std::make_unique<const Corpus>(data.val_path, data.text_field, "data.val_path");
+  const ContentCache cache(cache_dir);
+  const std::string corpus_hash = corpus.content_hash();
+  const Tokenizer tokenizer = obtain_tokenizer(config, corpus, corpus_hash, cache, watcher);
+  tokenizer.check(config);
+  const TokenisedText tokens = obtain_tokens(config, {corpus, val.get()}, corpus_hash, tokenizer, cache, threads, watcher);
+  return {tokens.train, tokens.val, tokenizer, tokens.summary};
+}
+
+// A file in two domains would be trained on under one name and evaluated under the other.
+void require_disjoint(const std::vector<Corpus>& corpora) {
+  std::map<fs::path, std::string> owner;
+  for (const Corpus& corpus : corpora) {
+    for (const fs::path& file : corpus.files()) {
+      const auto [known, is_new] = owner.emplace(fs::weakly_canonical(file), corpus.key());
+      if (!is_new) throw Error(ErrorKind::data, corpus.key() + ": " + file.string() + " belongs to " + known->second + " too; keep it in one");
+    }
+  }
+}
+
+// Much of a domain is left out when another one is far smaller; whoever set up the data may not know.
+void note_imbalance(const std::vector<Corpus>& corpora, const std::vector<TokenisedText>& tokens, const DataWatcher& watcher) {
+  constexpr double kMostImbalance = 1.5;
+  const auto fewer = [](const TokenisedText& a, const TokenisedText& b) { return a.summary.train_tokens < b.summary.train_tokens; };
+  const auto [least, most] = std::minmax_element(tokens.begin(), tokens.end(), fewer);
+  const auto ratio = static_cast<double>(most->summary.train_tokens) / static_cast<double>(least->summary.train_tokens);
+  if (ratio <= kMostImbalance) return;
+  char times[32];
+  std::snprintf(times, sizeof times, "%.1f", ratio);
+  const auto named = [&](const auto& it) {
+    return corpora[static_cast<std::size_t>(it - tokens.begin())].key() + " (" + std::to_string(it->summary.train_tokens) + " tokens)";
+  };
+  watcher.notice(named(most) + " has " + times + " times the training text of " + named(least) + "; training uses " +
+                 std::to_string(least->train.size()) + " blocks of every domain and leaves the others out");
+}
+
+TrainingData from_domains(const core::RunConfig& config, const fs::path& cache_dir, int threads, const DataWatcher& watcher) {
+  const core::DataConfig& data = config.data;
+  std::vector<std::string> names, all_paths, hashes;
+  std::vector<Corpus> corpora;
+  for (const auto& [name, paths] : data.domains) {
+    names.push_back(name);
+    all_paths.insert(all_paths.end(), paths.begin(), paths.end());
+    corpora.push_back(domain_corpus(config, name));
+    hashes.push_back(corpora.back().content_hash());
+  }
+  require_disjoint(corpora);
+  const ContentCache cache(cache_dir);
+  const Corpus all(all_paths, data.text_field, "data.domains");
+  const Tokenizer tokenizer = obtain_tokenizer(config, all, core::sha256_hex(json(hashes).dump()), cache, watcher);
+  tokenizer.check(config);
+
+  TrainingData result;
+  DataSummary& summary = result.summary;
+  summary.cached = true;
+  std::vector<TokenisedText> tokens;
+  std::vector<Blocks> train, val;
+  std::int64_t bytes_before = 0;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    DataWatcher domain_watcher = watcher;
+    domain_watcher.progress = [&](std::string_view phase, std::int64_t done, std::int64_t total) {
+      phase == "tokenize" ? watcher.progress(phase, bytes_before + done, all.bytes()) : watcher.progress(phase, done, total);
+    };
+    tokens.push_back(obtain_tokens(config, {corpora[i], nullptr}, hashes[i], tokenizer, cache, threads, domain_watcher));
+    const DataSummary& one = tokens.back().summary;
+    bytes_before += one.bytes;
+    summary.files += one.files;
+    summary.bytes += one.bytes;
+    summary.train_documents += one.train_documents;
+    summary.val_documents += one.val_documents;
+    summary.train_tokens += one.train_tokens;
+    summary.val_tokens += one.val_tokens;
+    summary.cached = summary.cached && one.cached;
+    train.push_back(tokens.back().train);
+    val.push_back(tokens.back().val);
+  }
+  note_imbalance(corpora, tokens, watcher);
+  result.train = balanced_mix(names, train, static_cast<std::uint64_t>(data.seed));
+  result.val = in_sequence(names, val);
+  result.tokenizer = tokenizer;
   return result;
 }
 
@@ -176,8 +272,25 @@ TrainingData load_training_data(const core::RunConfig& config, const fs::path& c
     throw Error(ErrorKind::config, "data.tokens and data.path are both set; keep the one to train on");
   }
   if (!data.tokens.empty()) return from_token_files(config);
+  if (!data.domains.empty()) return from_domains(config, cache_dir, threads, watcher);
   if (data.path.empty()) throw Error(ErrorKind::config, "data.path: nothing to train on; name text files, or token files with data.tokens");
   return from_text(config, cache_dir, threads, watcher);
+}
+
+std::vector<std::string> held_out_texts(const core::RunConfig& config, const std::string& domain, std::int64_t most,
+                                        std::int64_t most_bytes) {
+  const Corpus corpus = domain_corpus(config, domain);
+  const std::vector<bool> held_out =
+      held_out_documents(corpus.count_documents(), config.data.val_fraction, static_cast<std::uint64_t>(config.data.seed));
+  std::vector<std::string> texts;
+  std::size_t document = 0;
+  corpus.for_each_document([&](std::string_view text, std::int64_t) {
+    if (!held_out[document++] || static_cast<std::int64_t>(texts.size()) >= most) return;
+    std::size_t bytes = std::min(text.size(), static_cast<std::size_t>(most_bytes));
+    while (bytes < text.size() && bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) --bytes;
+    texts.emplace_back(text.substr(0, bytes));
+  });
+  return texts;
 }
 
 }  // namespace moelab::worker

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 namespace moelab::worker {
 
 // Independent uses of one seed.
-enum class RandomStream : std::uint64_t { split = 1, block_order = 2, tokenizer_sample = 3, sampling = 4, routing = 5 };
+enum class RandomStream : std::uint64_t { split = 1, block_order = 2, tokenizer_sample = 3, sampling = 4, routing = 5, domain_blocks = 6 };
 
 // Finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 constexpr std::uint64_t mix64(std::uint64_t x) {
@@ -30,6 +33,14 @@ constexpr std::uint64_t scale_to(std::uint64_t random, std::uint64_t bound) {
 // Uniform in [0, 1) with 53 bits.
 constexpr double to_unit(std::uint64_t random) {
   return static_cast<double>(random >> 11) * 0x1.0p-53;
+}
+
+// 0 .. count - 1 in random order: Fisher-Yates with numbers that depend only on seed, stream, substream and index.
+inline std::vector<std::int64_t> permutation(std::int64_t count, std::uint64_t seed, RandomStream stream, std::uint64_t substream) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  for (std::size_t i = order.size(); i-- > 1;) std::swap(order[i], order[scale_to(random64(seed, stream, substream, i), i + 1)]);
+  return order;
 }
 
 }  // namespace moelab::worker

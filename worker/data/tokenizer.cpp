@@ -93,20 +93,20 @@ std::unordered_map<std::string, std::string> trainer_options(const core::ModelCo
   };
 }
 
-[[noreturn]] void explain_failure(const sentencepiece::util::Status& status, const core::ModelConfig& model) {
+[[noreturn]] void explain_failure(const sentencepiece::util::Status& status, const core::ModelConfig& model, const std::string& corpus) {
   const std::string message = status.ToString();
   const std::string size = std::to_string(model.vocab_size);
   std::smatch match;
   if (std::regex_search(message, match, std::regex("value <= ([0-9]+)"))) {
     throw Error(ErrorKind::config, "model.vocab_size: " + size + " is larger than the corpus supports; set it to at most " +
-                                       match[1].str() + ", or give more text in data.path");
+                                       match[1].str() + ", or give more text in " + corpus);
   }
   if (std::regex_search(message, match, std::regex("required_chars[^0-9]*[0-9]+ vs ([0-9]+)"))) {
     throw Error(ErrorKind::config, "model.vocab_size: " + size +
                                        " is too small for the 256 bytes and the characters of the corpus; set it to at least " +
                                        match[1].str());
   }
-  throw Error(ErrorKind::config, "model.vocab_size: no tokenizer of " + size + " tokens could be trained on data.path: " + message);
+  throw Error(ErrorKind::config, "model.vocab_size: no tokenizer of " + size + " tokens could be trained on " + corpus + ": " + message);
 }
 
 void check_special_ids(const core::ModelConfig& model) {
@@ -150,7 +150,7 @@ std::string Tokenizer::train(const Corpus& corpus, const core::ModelConfig& mode
   Lines iterator(lines);
   std::string trained;
   const auto status = sentencepiece::SentencePieceTrainer::Train(trainer_options(model), &iterator, &trained);
-  if (!status.ok()) explain_failure(status, model);
+  if (!status.ok()) explain_failure(status, model, corpus.key());
   return trained;
 }
 
@@ -159,6 +159,13 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
   const auto status = impl_->processor.Encode({text.data(), text.size()}, &ids);
   if (!status.ok()) throw Error(ErrorKind::data, origin_ + ": cannot tokenise: " + status.ToString());
   return ids;
+}
+
+std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view text) const {
+  const auto pieces = impl_->processor.EncodeAsImmutableProto({text.data(), text.size()});
+  std::vector<TokenSpan> spans;
+  for (const auto& piece : pieces.pieces()) spans.push_back({static_cast<std::int32_t>(piece.id()), piece.begin(), piece.end()});
+  return spans;
 }
 
 std::string Tokenizer::decode(const std::vector<std::int32_t>& ids) const {

@@ -16,6 +16,13 @@
 
 namespace moelab::worker {
 
+// Token `id` stands for bytes [begin, end) of the text. Of the byte tokens of one character, the last stands for all its
+// bytes and those before it for none.
+struct TokenSpan {
+  std::int32_t id = 0;
+  std::size_t begin = 0, end = 0;
+};
+
 class Tokenizer {
  public:
   // Throws Error(data) naming the file when it is missing or is not a SentencePiece model.
@@ -32,6 +39,8 @@ class Tokenizer {
   static constexpr std::int64_t kTrainingBytes = 16 << 20;
 
   std::vector<std::int32_t> encode(std::string_view text) const;
+  // The same tokens with their places in the text.
+  std::vector<TokenSpan> encode_spans(std::string_view text) const;
   std::string decode(const std::vector<std::int32_t>& ids) const;
   std::int64_t vocab_size() const;
   std::optional<std::int64_t> bos_id() const;

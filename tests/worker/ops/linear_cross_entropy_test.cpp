@@ -50,7 +50,7 @@ TEST_CASE("the unscaled sum is in nats over the valid targets only") {
 }
 
 TEST_CASE("every row tells its own loss, over several chunks too, and 0 where there is no target") {
-  for (const auto [tokens, vocab] : {std::pair<std::int64_t, std::int64_t>{31, 45}, {150, 262144}}) {
+  for (const auto& [tokens, vocab] : {std::pair<std::int64_t, std::int64_t>{31, 45}, {150, 262144}}) {
     for (const bool gradient : {true, false}) {
       const auto x = normal({tokens, 2}, 1).requires_grad_(gradient), w = normal({vocab, 2}, 2);
       const auto target_T = targets(tokens, vocab);
