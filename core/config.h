@@ -160,6 +160,11 @@ struct TrainConfig {
   double grad_clip = 1.0;
   Precision precision = Precision::fp32;
   std::string init_from;
+  bool upcycle = false;
+  double upcycle_noise = 1e-3;
+  bool freeze_experts = false;
+  bool freeze_router = false;
+  bool freeze_trunk = false;
   std::int64_t log_interval = 1;
   std::int64_t expert_load_interval = 10;
   std::int64_t eval_interval = 500;
@@ -336,6 +341,11 @@ void for_each_field(Config& c, Visit&& visit) {
   visit(FieldInfo{"train.grad_clip", non_negative, "", "Largest global gradient norm; 0 = no clipping"}, t.grad_clip);
   visit(FieldInfo{"train.precision", any, "", "fp32, or bf16 matmuls over fp32 master weights"}, t.precision);
   visit(FieldInfo{"train.init_from", any, "", "Start from the weights in this directory (Moedl checkpoint or Transformers)", source}, t.init_from);
+  visit(FieldInfo{"train.upcycle", any, "", "init_from is a dense checkpoint: the experts of every MoE layer start as noisy copies of that layer's FFN"}, t.upcycle);
+  visit(FieldInfo{"train.upcycle_noise", non_negative, "", "Noise of upcycled experts, as a multiple of each tensor's standard deviation"}, t.upcycle_noise);
+  visit(FieldInfo{"train.freeze_experts", any, "", "Keep the weights of routed and shared experts"}, t.freeze_experts);
+  visit(FieldInfo{"train.freeze_router", any, "", "Keep the weights and biases of the routers"}, t.freeze_router);
+  visit(FieldInfo{"train.freeze_trunk", any, "", "Keep every weight but those of the experts and routers of MoE layers"}, t.freeze_trunk);
   visit(FieldInfo{"train.log_interval", at_least_1, "steps", "Steps between metric records"}, t.log_interval);
   visit(FieldInfo{"train.expert_load_interval", at_least_1, "steps", "Steps between expert-load records"}, t.expert_load_interval);
   visit(FieldInfo{"train.eval_interval", at_least_1, "steps", "Steps between evaluations; the last step always evaluates"}, t.eval_interval);

@@ -360,6 +360,64 @@ class Checker {
     if (t.batch_size % t.grad_accum != 0) {
       conflict({"train.grad_accum", "train.batch_size"}, text(t.grad_accum) + " does not divide train.batch_size " + text(t.batch_size));
     }
+    check_freezing();
+    if (t.upcycle) {
+      check_upcycling();
+    } else {
+      require_default("train.upcycle_noise", t.upcycle_noise == TrainConfig{}.upcycle_noise, "needs train.upcycle");
+    }
+  }
+
+  void check_freezing() {
+    const TrainConfig& t = config_.train;
+    const MoeConfig& e = config_.moe;
+    if (e.num_experts <= 1) {
+      require_default("train.freeze_experts", !t.freeze_experts, "needs moe.num_experts above 1");
+      require_default("train.freeze_router", !t.freeze_router, "needs moe.num_experts above 1");
+      if (t.freeze_trunk) {
+        conflict({"train.freeze_trunk", "moe.num_experts"}, "leaves nothing to train: every weight of a dense model is trunk; set it to false");
+      }
+      return;
+    }
+    if (!t.freeze_experts || !t.freeze_trunk) return;
+    if (t.freeze_router) {
+      conflict({"train.freeze_trunk", "train.freeze_experts", "train.freeze_router"},
+               "leaves nothing to train together with freeze_experts and freeze_router; set one of them to false");
+    } else if (e.num_active_experts == 1 && e.top1_gate == Top1Gate::one && e.lb_coeff == 0 && e.z_loss_coeff == 0) {
+      conflict({"train.freeze_trunk", "train.freeze_experts", "moe.top1_gate"},
+               "leaves the routers alone to train, and they get no gradient through moe.top1_gate one; use ste or prob, or freeze less");
+    }
+  }
+
+  // Every expert starts as the dense FFN, so the layer computes what the FFN did if its combine weights sum to 1.
+  void check_upcycling() {
+    const ModelConfig& m = config_.model;
+    const MoeConfig& e = config_.moe;
+    if (config_.train.init_from.empty()) conflict({"train.upcycle", "train.init_from"}, "needs train.init_from, the dense model to start from");
+    if (e.num_experts <= 1) {
+      conflict({"train.upcycle", "moe.num_experts"}, "makes experts, and this model is dense; set moe.num_experts above 1, or upcycle to false");
+      return;
+    }
+    if (e.num_shared_experts > 0) {
+      conflict({"moe.num_shared_experts", "train.upcycle"}, "must be 0 with train.upcycle: nothing in a dense model corresponds to a shared expert");
+    }
+    const std::int64_t width = e.moe_intermediate_size.value_or(m.intermediate_size);
+    if (width != m.intermediate_size) {
+      conflict({"moe.moe_intermediate_size", "model.intermediate_size", "train.upcycle"},
+               text(width) + " is not the width " + text(m.intermediate_size) +
+                   " of the dense FFNs (model.intermediate_size) that train.upcycle copies; leave it null");
+    }
+    const bool normalized =
+        e.norm_topk_prob == NormTopk::yes || (e.norm_topk_prob == NormTopk::automatic && e.num_active_experts > 1);
+    const bool constant_gate = e.num_active_experts == 1 && e.top1_gate != Top1Gate::prob;
+    if (!normalized && !constant_gate) {
+      conflict({"moe.norm_topk_prob", "moe.top1_gate", "moe.num_active_experts", "train.upcycle"},
+               std::string("train.upcycle needs combine weights that sum to 1; set norm_topk_prob to true") +
+                   (e.num_active_experts == 1 ? ", or moe.top1_gate to ste" : ""));
+    }
+    if (e.routed_scaling_factor != 1) {
+      conflict({"moe.routed_scaling_factor", "train.upcycle"}, "must be 1 with train.upcycle, which needs combine weights that sum to 1");
+    }
   }
 
   const RunConfig& config_;

@@ -19,6 +19,7 @@ AdamW::AdamW(const torch::nn::Module& model, const core::TrainConfig& train) : t
   state_.emplace_back("adamw.step", step_);
   for (const auto& item : parameters) {
     const auto& parameter = item.value();
+    if (!parameter.requires_grad()) continue;
     Group& group = groups_[decays(parameter) ? 1 : 0];
     group.parameters.push_back(parameter);
     group.first_moments.push_back(torch::zeros_like(parameter, torch::MemoryFormat::Contiguous));

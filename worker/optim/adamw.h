@@ -16,6 +16,7 @@ namespace moelab::worker {
 class AdamW {
  public:
   // Parameters are taken in named_parameters() order; moments start at zero on each parameter's device, in fp32.
+  // A parameter that requires no gradient is frozen: it has no moments and is never touched.
   // Decoupled weight decay applies to tensors of two or more dimensions (matrices, embeddings, stacked experts), never to norms.
   AdamW(const torch::nn::Module& model, const core::TrainConfig& train);
 

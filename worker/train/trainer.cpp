@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "worker/interop/weights.h"
+#include "worker/optim/freeze.h"
 #include "worker/train/evaluation.h"
 #include "worker/train/log.h"
 #include "worker/train/provenance.h"
@@ -57,6 +58,12 @@ const torch::Tensor& required(const TensorMap& tensors, const std::string& name)
   return it->second;
 }
 
+// The optimiser takes the parameters that are left.
+TrainerParts with_frozen(TrainerParts parts) {
+  freeze(parts.model, parts.config.train);
+  return parts;
+}
+
 }  // namespace
 
 std::int64_t planned_steps(const core::TrainConfig& train, std::int64_t blocks) {
@@ -66,7 +73,7 @@ std::int64_t planned_steps(const core::TrainConfig& train, std::int64_t blocks) 
 }
 
 Trainer::Trainer(TrainerParts parts)
-    : parts_(std::move(parts)),
+    : parts_(with_frozen(std::move(parts))),
       train_(parts_.config.train),
       device_(parts_.model.parameters().front().device()),
       max_steps_(planned_steps(train_, parts_.train.size())),
@@ -154,7 +161,7 @@ bool Trainer::train_step() {
     add(ce_sum, loss.ce_sum);
     add(reward, loss.mean_reward);
     for (const auto& [name, value] : loss.aux) add(aux[name], value);
-    bias_controller_.add(loss.routes);
+    if (!train_.freeze_router) bias_controller_.add(loss.routes);
     if (logs) meter_.add(loss.routes);
     if (records_load || looks) step_meter_.add(loss.routes);
   }
@@ -164,7 +171,7 @@ bool Trainer::train_step() {
   result.grad_norm = optimizer_.gradient_norm();
   optimizer_.step(result.lr, result.grad_norm);
   optimizer_.zero_grad();
-  bias_controller_.step();
+  if (!train_.freeze_router) bias_controller_.step();
   result.loss = ce_sum.item<double>() * options.ce_scale;
   ++step_;
   ++steps_since_log_;

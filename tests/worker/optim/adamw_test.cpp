@@ -133,6 +133,18 @@ TEST_CASE("a parameter without gradient stays as it is") {
   CHECK(torch::equal(model.vector, before));
 }
 
+TEST_CASE("a frozen parameter has no moments and is not decayed") {
+  TwoWeights model;
+  model.matrix.requires_grad_(false);
+  worker::AdamW optimizer(model, config());
+  const auto before = model.matrix.clone();
+  model.vector.mutable_grad() = torch::ones_like(model.vector);
+  optimizer.step(1e-2, optimizer.gradient_norm());
+  CHECK(torch::equal(model.matrix, before));
+  REQUIRE(optimizer.state().size() == 3);
+  CHECK(optimizer.state()[1].first == "adamw.m.vector");
+}
+
 TEST_CASE("a gradient that is not a number shows in the norm and in the weights") {
   TwoWeights model;
   worker::AdamW optimizer(model, config());

@@ -9,6 +9,7 @@
 #include "tests/worker/train/small_run.h"
 #include "worker/data/data_source.h"
 #include "worker/data/token_frequency.h"
+#include "worker/train/initial_weights.h"
 #include "worker/train/trainer.h"
 
 namespace moelab::worker::test {
@@ -35,6 +36,7 @@ inline Outcome train(const core::RunConfig& config, const TemporaryDirectory& di
   CheckpointStore checkpoints(run_dir, config.checkpoint);
   LanguageModel model(config);
   model.set_token_frequency(token_frequency(data.train, config.model.vocab_size));
+  load_initial_weights(model, config);
   int asked = 0;
   Trainer trainer({config, model, data.train, data.val, events, checkpoints, "", [&] { return ++asked > stop_after; }});
   if (const auto checkpoint = checkpoints.newest_good([](const std::string&) {})) trainer.resume(*checkpoint);

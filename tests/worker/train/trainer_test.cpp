@@ -1,5 +1,5 @@
 // Trainer: its losses are those of a hand-run loop, accumulation changes nothing, evaluation is a true mean, it can overfit,
-// and it says when it diverges.
+// it says when it diverges, frozen weights stay, and a fine-tuned model starts its own schedule.
 #include "worker/train/trainer.h"
 
 #include <doctest/doctest.h>
@@ -7,7 +7,9 @@
 #include <cmath>
 
 #include "tests/worker/train/train_here.h"
+#include "worker/interop/weights.h"
 #include "worker/train/evaluation.h"
+#include "worker/train/initial_weights.h"
 
 namespace moelab::worker {
 namespace {
@@ -181,6 +183,89 @@ TEST_CASE("stopped at any point, between micro-batches or inside an evaluation, 
     const bool same_bytes = !weights(name).empty() && weights(name) == weights("whole");
     CHECK(same_bytes);
   }
+}
+
+// What the names of LanguageModel say about a weight of a MoE model; written apart from the code under test.
+bool kept_by(const core::TrainConfig& train, const std::string& name) {
+  const bool expert = name.find("moe.experts") != std::string::npos || name.find("moe.shared") != std::string::npos;
+  const bool router = name.find("moe.router") != std::string::npos;
+  return (expert && train.freeze_experts) || (router && train.freeze_router) || (!expert && !router && train.freeze_trunk);
+}
+
+TEST_CASE("frozen weights keep their bits without decay, all others move, and a resumed run ends with the same bits") {
+  const TemporaryDirectory dir;
+  for (int frozen = 1; frozen < 7; ++frozen) {
+    CAPTURE(frozen);
+    core::RunConfig config = test::small_moe_config(dir);
+    config.moe.moe_layers = std::vector<std::int64_t>{1};
+    config.data.shuffle = false;
+    config.train.weight_decay = 0.1;
+    config.train.freeze_experts = (frozen & 1) != 0;
+    config.train.freeze_router = (frozen & 2) != 0;
+    config.train.freeze_trunk = (frozen & 4) != 0;
+    const std::string whole = "whole_" + std::to_string(frozen), parts = "parts_" + std::to_string(frozen);
+    REQUIRE(train(config, dir, whole).end == TrainingEnd::completed);
+    const Checkpoint last = read_checkpoint(dir.path() / whole / "checkpoints/step_00000020");
+
+    LanguageModel model(config);
+    for (const auto& [name, start] : model_tensors(model)) {
+      CAPTURE(name);
+      CHECK(torch::equal(last.weights.at(name), start) == kept_by(config.train, name));
+    }
+    for (const auto& item : model.named_parameters()) {
+      CHECK(last.state.tensors.contains("adamw.m." + item.key()) != kept_by(config.train, item.key()));
+    }
+
+    // The norm of the first step is that of the gradients that are left, and everything is recorded as ever.
+    model.train();
+    Batcher batches(load(config, dir).train, false, 0);
+    for (int micro = 0; micro < 2; ++micro) {
+      const Batch batch = batches.next(2);
+      model.loss(batch.ids_BL, batch.targets_BL, {1.0 / (4 * 16), 0.5}).total.backward();
+    }
+    double squares = 0;
+    for (const auto& item : model.named_parameters()) {
+      if (!kept_by(config.train, item.key())) squares += item.value().grad().to(torch::kFloat64).square().sum().item<double>();
+    }
+    const auto values = events_of(dir.path() / whole, EventType::metrics).front().payload["values"];
+    CHECK(values["train/grad_norm"].get<double>() == doctest::Approx(std::sqrt(squares)).epsilon(1e-5));
+    for (const char* metric : {"train/z_loss", "train/lb_bias_dbg", "router/maxvio", "router/wr_norm"}) CHECK(values.contains(metric));
+    CHECK(events_of(dir.path() / whole, EventType::expert_load).size() == 6);
+
+    REQUIRE(train(config, dir, parts, 1, 17).end == TrainingEnd::preempted);
+    REQUIRE(train(config, dir, parts, 2).end == TrainingEnd::completed);
+    for (const char* file : {"model.safetensors", "state.safetensors"}) {
+      const auto bytes = [&](const std::string& name) { return test::read_file(dir.path() / name / "checkpoints/step_00000020" / file); };
+      const bool same_bytes = !bytes(whole).empty() && bytes(parts) == bytes(whole);
+      CHECK_MESSAGE(same_bytes, file);
+    }
+  }
+}
+
+TEST_CASE("fine-tuning starts its own schedule at step 0 with fresh moments on the old weights") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_config(dir);
+  train(config, dir, "first");
+  const TensorMap before = read_checkpoint(dir.path() / "first/checkpoints/step_00000020").weights;
+  config.train.init_from = (dir.path() / "first").string();
+  config.train.max_steps = 3;
+  config.train.save_interval = 1;
+  config.train.warmup_steps = 0;
+  config.train.lr = 1e-4;
+  config.train.schedule = core::Schedule::linear;
+  config.checkpoint.keep_last = 3;
+  train(config, dir, "second");
+  const auto metrics = events_of(dir.path() / "second", EventType::metrics);
+  REQUIRE(metrics.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(metrics[i].payload["values"]["train/lr"].get<double>() == doctest::Approx(1e-4 * (3.0 - static_cast<double>(i)) / 3));
+  }
+  // Adam's first step from zero moments is lr * g / (|g| + eps): the rate itself wherever the gradient is not tiny. Moments of
+  // the first run would be of all sizes.
+  const TensorMap after = read_checkpoint(dir.path() / "second/checkpoints/step_00000001").weights;
+  const torch::Tensor moved = (after.at("layers.1.attn.o.weight") - before.at("layers.1.attn.o.weight")).abs() / 1e-4;
+  CHECK(moved.max().item<double>() <= 1.002);
+  CHECK(moved.median().item<double>() >= 0.998);
 }
 
 TEST_CASE("the number of steps follows from epochs unless it is given") {
