@@ -235,6 +235,27 @@ TEST_CASE("a run that starts from another one's weights begins where it ended") 
   CHECK(start(dir, "third", 1).wait() == core::kExitUsage);
 }
 
+TEST_CASE("a mixture upcycled from a dense run begins where that ended, trains on and can be resumed") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_config(dir);
+  test::write_run(dir, "dense", config);
+  REQUIRE(start(dir, "dense", 1).wait() == core::kExitDone);
+  config.moe.num_experts = 4;
+  config.train.init_from = (dir.path() / "dense").string();
+  config.train.upcycle = true;
+  config.train.upcycle_noise = 0;
+  config.train.eval_interval = 1;
+  config.train.warmup_steps = 1;  // the first step then has rate 0 and moves no weight
+  test::write_run(dir, "mixture", config);
+  REQUIRE(start(dir, "mixture", 1).wait() == core::kExitDone);
+  const auto loss = [&](const char* name, std::size_t at) {
+    return test::events_of(dir.path() / name, EventType::eval).at(at).payload["values"]["eval/loss"].get<double>();
+  };
+  CHECK(loss("mixture", 0) == doctest::Approx(loss("dense", 2)).epsilon(1e-6));
+  CHECK(loss("mixture", 19) < loss("mixture", 0));
+  CHECK(start(dir, "mixture", 2).wait() == core::kExitDone);
+}
+
 TEST_CASE("prepare writes token files that a run can train on") {
   const TemporaryDirectory dir;
   std::string lines;
