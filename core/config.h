@@ -340,7 +340,7 @@ void for_each_field(Config& c, Visit&& visit) {
   visit(FieldInfo{"train.weight_decay", non_negative, "", "Decoupled decay of tensors with two or more dimensions, norms excepted"}, t.weight_decay);
   visit(FieldInfo{"train.grad_clip", non_negative, "", "Largest global gradient norm; 0 = no clipping"}, t.grad_clip);
   visit(FieldInfo{"train.precision", any, "", "fp32, or bf16 matmuls over fp32 master weights"}, t.precision);
-  visit(FieldInfo{"train.init_from", any, "", "Start from the weights in this directory (Moedl checkpoint or Transformers)", source}, t.init_from);
+  visit(FieldInfo{"train.init_from", any, "", "Start from these weights: a directory (Moedl checkpoint, run, or Transformers), or run:NAME, a run of this file", source}, t.init_from);
   visit(FieldInfo{"train.upcycle", any, "", "init_from is a dense checkpoint: the experts of every MoE layer start as noisy copies of that layer's FFN"}, t.upcycle);
   visit(FieldInfo{"train.upcycle_noise", non_negative, "", "Noise of upcycled experts, as a multiple of each tensor's standard deviation"}, t.upcycle_noise);
   visit(FieldInfo{"train.freeze_experts", any, "", "Keep the weights of routed and shared experts"}, t.freeze_experts);

@@ -56,7 +56,7 @@ class ExperimentReader {
 
   void read_settings(MapReader& reader) {
     if (const Node* defaults = reader.find("defaults")) experiment_.settings = layers_.read(*defaults, experiment_.name + ".defaults");
-    for (const char* group : {"resources", "checkpoint"}) {
+    for (const char* group : {"resources", "checkpoint", "early_stop"}) {
       const Node* knobs = reader.find(group);
       if (!knobs) continue;
       Node wrapped;

@@ -15,6 +15,7 @@
 #include "core/layer_reader.h"
 #include "core/matrix.h"
 #include "core/nearest_name.h"
+#include "core/origin.h"
 #include "core/run_key.h"
 #include "core/yaml_document.h"
 
@@ -48,6 +49,7 @@ class Planner {
     for (const ExperimentDef& experiment : file_.experiments) draft(experiment);
     check_total();
     baselines_ = find_baselines(drafts_, problems_, plan_.warnings);
+    origins_ = find_origins(drafts_, problems_);
     report_conflicts();
     if (!problems_.empty()) {
       sort_and_unify(problems_);
@@ -228,18 +230,18 @@ class Planner {
   void fill_plan() {
     plan_.matrix = file_.name;
     plan_.profile = request_.profile;
-    const std::vector<bool> wanted = select();
+    const std::vector<bool> wanted = with_origins(select());
     const std::vector<nlohmann::json> varied = find_varied();
     ContentHasher hasher(request_.cache_dir);
     std::map<std::string, std::string> first_with_key;
     for (std::size_t i = 0; i < drafts_.size(); ++i) {
       if (!wanted[i]) continue;
-      PlannedRun planned = price(drafts_[i], hasher);
+      PlannedRun planned = price(i, hasher);
       planned.varied = varied[i];
       if (baselines_[i] >= 0) {
-        const DraftRun& baseline = drafts_[static_cast<std::size_t>(baselines_[i])];
-        planned.spec.baseline = baseline.run.name;
-        planned.spec.baseline_key = run_key(baseline.config, hasher).hex;
+        const auto baseline = static_cast<std::size_t>(baselines_[i]);
+        planned.spec.baseline = drafts_[baseline].run.name;
+        planned.spec.baseline_key = run_key(resolved(baseline, hasher), hasher).hex;
       }
       const auto [first, is_first] = first_with_key.emplace(planned.spec.key, planned.spec.experiment + '/' + planned.spec.name);
       if (!is_first) planned.same_as = first->second;
@@ -248,9 +250,28 @@ class Planner {
     }
   }
 
-  PlannedRun price(const DraftRun& draft, ContentHasher& hasher) const {
+  // A run is of no use without the one it starts from.
+  std::vector<bool> with_origins(std::vector<bool> wanted) const {
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      for (int at = origins_[i]; wanted[i] && at >= 0; at = origins_[static_cast<std::size_t>(at)]) wanted[static_cast<std::size_t>(at)] = true;
+    }
+    return wanted;
+  }
+
+  // The configuration with its origin by key: two runs that start from equal runs are equal.
+  RunConfig resolved(std::size_t i, ContentHasher& hasher) const {
+    RunConfig config = drafts_[i].config;
+    if (origins_[i] >= 0) {
+      config.train.init_from = std::string(kRunPrefix) + run_key(resolved(static_cast<std::size_t>(origins_[i]), hasher), hasher).hex;
+    }
+    return config;
+  }
+
+  PlannedRun price(std::size_t index, ContentHasher& hasher) const {
+    const DraftRun& draft = drafts_[index];
     PlannedRun planned;
-    RunKey key = run_key(draft.config, hasher);
+    planned.spec.config = resolved(index, hasher);
+    RunKey key = run_key(planned.spec.config, hasher);
     planned.missing = std::move(key.missing);
     planned.cost = estimate_cost(draft.config);
     RunSpec& spec = planned.spec;
@@ -265,7 +286,6 @@ class Planner {
     }
     spec.priority = draft.experiment->priority;
     spec.max_concurrent = draft.experiment->max_concurrent;
-    spec.config = draft.config;
     return planned;
   }
 
@@ -297,7 +317,7 @@ class Planner {
   MatrixFile file_;
   std::vector<Problem> problems_;
   std::vector<DraftRun> drafts_;
-  std::vector<int> baselines_;
+  std::vector<int> baselines_, origins_;
   std::vector<Counted> conflicts_, warned_;
   Plan plan_;
 };

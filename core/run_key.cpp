@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/field_io.h"
+#include "core/origin.h"
 #include "core/sha256.h"
 
 namespace moelab::core {
@@ -43,6 +44,10 @@ RunKey run_key(const RunConfig& config, ContentHasher& hasher) {
         spec[path] = values[i];
         break;
       case FieldScope::source: {
+        if (path == "train.init_from" && origin_of(config)) {  // another run: its key stands for its content
+          spec[path] = values[i];
+          break;
+        }
         if (!values[i].is_object()) {
           spec[path] = content_of(names_in(values[i]), path, hasher, key.missing);
           break;

@@ -20,9 +20,9 @@ struct Row {
 };
 
 // The one table. A way back to `queued` is a restart after a crash or preemption for a live state, a retry for a terminal one.
-const std::array<Row, 11>& table() {
-  static const std::array<Row, 11> rows{{
-      {queued, "queued", {starting, cancelled}},
+const std::array<Row, 12>& table() {
+  static const std::array<Row, 12> rows{{
+      {queued, "queued", {starting, cancelled, skipped}},
       {starting, "starting", {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
       {running, "running", {stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
       {stopping, "stopping", {queued, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
@@ -33,6 +33,7 @@ const std::array<Row, 11>& table() {
       {out_of_memory, "out_of_memory", {queued}},
       {lost, "lost", {queued}},
       {pruned, "pruned", {queued}},
+      {skipped, "skipped", {queued}},
   }};
   return rows;
 }

@@ -18,6 +18,7 @@ enum class RunState {
   out_of_memory,
   lost,           // the process is proven gone and left no final word, restarts used up
   pruned,         // ended before its last step by its own early_stop rule: a result, not a failure
+  skipped,        // never started: the run it was to start from did not complete
 };
 
 const std::vector<RunState>& all_run_states();

@@ -10,11 +10,11 @@ namespace moelab::db {
 inline constexpr const char* kRunColumns =
     "r.id, r.key, r.matrix, r.name, r.seed, r.total_parameters, r.active_parameters, r.flops_per_token, r.tokens, r.priority, r.gpus, "
     "r.timeout_s, "
-    "r.max_restarts, r.state, "
+    "r.max_restarts, r.waits_for, r.state, "
     "r.reason, r.exit_code, r.signal, r.attempt, r.restarts, r.fresh, r.not_before_ms, r.step, r.max_steps, r.phase, r.phase_done, "
     "r.phase_total, r.pace_step, r.pace_ms, r.step_ms, r.device, r.pid, r.process_start, r.boot_id, r.stop_intent, r.stop_deadline_ms, "
     "r.queued_ms, r.started_ms, r.attempt_ms, r.finished_ms, r.runtime_ms";
-inline constexpr int kRunColumnCount = 40;
+inline constexpr int kRunColumnCount = 41;
 
 RunRow read_run(const Statement& row);
 

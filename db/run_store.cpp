@@ -40,6 +40,7 @@ RunRow read_run(const Statement& row) {
   r.resources.gpus = row.maybe_integer(c++);
   r.resources.timeout_s = row.integer(c++);
   r.resources.max_restarts = row.integer(c++);
+  r.waits_for = row.text(c++);
   r.state = row.state(c++);
   r.reason = row.text(c++);
   r.exit_code = row.maybe_integer(c++);
@@ -75,11 +76,12 @@ RunId RunStore::insert(const NewRun& run, core::TimePoint now) {
   Statement row(
       connection_,
       "INSERT INTO runs (id, key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, max_steps, "
-      "priority, gpus, timeout_s, max_restarts, state, queued_ms) VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "priority, gpus, timeout_s, max_restarts, waits_for, state, queued_ms) "
+      "VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?) "
       "RETURNING id",
       run.id, run.key, run.matrix, run.name, run.spec.dump(), run.seed, run.total_parameters, run.active_parameters, run.flops_per_token,
       run.tokens, run.max_steps, run.priority, run.resources.gpus, run.resources.timeout_s, run.resources.max_restarts,
-      core::RunState::queued, now);
+      run.waits_for, core::RunState::queued, now);
   row.step();
   const RunId id = row.integer(0);
   record(id, "", core::RunState::queued, "submitted", now);
@@ -108,6 +110,15 @@ std::vector<RunRow> RunStore::in_states(const std::vector<core::RunState>& state
     Statement row(connection_, std::string("SELECT ") + kRunColumns + " FROM runs r WHERE r.state = ? ORDER BY r.id", state);
     while (row.step()) runs.push_back(read_run(row));
   }
+  return runs;
+}
+
+std::vector<RunRow> RunStore::waiting_for_another() {
+  std::vector<RunRow> runs;
+  Statement row(connection_,
+                std::string("SELECT ") + kRunColumns + " FROM runs r WHERE r.state = ? AND r.waits_for IS NOT NULL ORDER BY r.id",
+                core::RunState::queued);
+  while (row.step()) runs.push_back(read_run(row));
   return runs;
 }
 
@@ -199,6 +210,11 @@ void RunStore::end_attempt(RunId id, const AttemptEnd& end, core::TimePoint now)
 
 void RunStore::cancel_queued(RunId id, const std::string& reason, core::TimePoint now) {
   transition(get(id), core::RunState::cancelled, reason, now);
+  Statement(connection_, "UPDATE runs SET finished_ms = ?, not_before_ms = NULL WHERE id = ?", now, id).run();
+}
+
+void RunStore::skip(RunId id, const std::string& reason, core::TimePoint now) {
+  transition(get(id), core::RunState::skipped, reason, now);
   Statement(connection_, "UPDATE runs SET finished_ms = ?, not_before_ms = NULL WHERE id = ?", now, id).run();
 }
 

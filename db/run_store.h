@@ -49,6 +49,7 @@ struct NewRun {
   std::int64_t max_steps = 0;
   int priority = 0;
   Resources resources;
+  std::string waits_for;  // key of the run whose weights it starts from; empty = none
 };
 
 struct RunRow {
@@ -59,6 +60,7 @@ struct RunRow {
   double flops_per_token = 0, tokens = 0;
   int priority = 0;
   Resources resources;
+  std::string waits_for;
   core::RunState state = core::RunState::queued;
   std::string reason;
   std::optional<std::int64_t> exit_code, signal;
@@ -118,6 +120,7 @@ class RunStore {
   std::optional<RunRow> find(RunId id);
   RunRow get(RunId id);                                                      // throws Error(not_found)
   std::vector<RunRow> in_states(const std::vector<core::RunState>& states);  // by id
+  std::vector<RunRow> waiting_for_another();  // queued, with waits_for, by id
   nlohmann::json spec(RunId id);
   std::map<std::string, std::int64_t> count_by_state();
   std::vector<RunEventRow> events(RunId id);
@@ -137,6 +140,8 @@ class RunStore {
   void end_attempt(RunId id, const AttemptEnd& end, core::TimePoint now);
   // queued -> cancelled.
   void cancel_queued(RunId id, const std::string& reason, core::TimePoint now);
+  // queued -> skipped.
+  void skip(RunId id, const std::string& reason, core::TimePoint now);
   // terminal -> queued. `fresh`: the next attempt starts from step 0.
   void requeue(RunId id, bool fresh, const std::string& reason, core::TimePoint now);
 

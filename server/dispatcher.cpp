@@ -20,6 +20,11 @@ using core::RunState;
 
 const std::vector<RunState> kLive{RunState::starting, RunState::running, RunState::stopping};
 
+// Its checkpoint can be started from.
+bool has_result(RunState state) {
+  return state == RunState::completed || state == RunState::pruned;
+}
+
 // A worker that was killed in the middle of a line leaves a torn one. Ended here, while no worker writes, it costs only
 // itself; otherwise the next attempt's first event would be glued to it.
 void end_torn_line(const std::filesystem::path& journal) {
@@ -49,7 +54,10 @@ void Dispatcher::tick() {
   for_each_live([this](const db::RunRow& run) { check_timeout(run); });
   for_each_live([this](const db::RunRow& run) { carry_out_stop(run); });
   read_devices();
-  if (!shutting_down_) launch_what_fits();
+  if (!shutting_down_) {
+    skip_orphans();
+    launch_what_fits();
+  }
 }
 
 void Dispatcher::begin_shutdown() {
@@ -115,6 +123,27 @@ void Dispatcher::read_devices() {
   if (devices_.refresh(leases)) bus_.devices_changed();
 }
 
+std::optional<db::RunRow> Dispatcher::origin(db::RunStore& runs, const db::RunRow& run) {
+  const auto id = runs.find_by_key(run.waits_for);
+  return id ? runs.find(*id) : std::nullopt;
+}
+
+void Dispatcher::skip_orphans() {
+  const std::vector<db::RunRow> waiting = database_.read([](db::Connection& c) { return db::RunStore(c).waiting_for_another(); });
+  for (const db::RunRow& run : waiting) {
+    guard(run.id, [&] {
+      change_if(run.id, [&](db::RunStore& runs) {
+        const auto from = origin(runs, run);
+        if (from && (!core::is_terminal(from->state) || has_result(from->state))) return false;
+        const std::string what = from ? "run " + std::to_string(from->id) + " (" + from->name + "), which is " + core::to_string(from->state)
+                                      : "a run that is not here";
+        runs.skip(run.id, "it starts from the weights of " + what + "; retry that, then this", clock_.now());
+        return true;
+      });
+    });
+  }
+}
+
 void Dispatcher::launch_what_fits() {
   Situation situation;
   situation.free = devices_.free_devices();
@@ -128,6 +157,10 @@ void Dispatcher::launch_what_fits() {
       return situation.limits.empty() ? std::vector<std::int64_t>{} : experiments.experiments_of(run);
     };
     for (const db::RunRow& run : runs.in_states({RunState::queued})) {
+      if (!run.waits_for.empty()) {
+        const auto from = origin(runs, run);
+        if (!from || !has_result(from->state)) continue;
+      }
       situation.queue.push_back({run.id, run.priority, run.queued_at, run.not_before, run.resources.gpus, listed_by(run.id)});
     }
     for (const db::RunRow& run : runs.in_states(kLive)) situation.running.push_back({run.id, listed_by(run.id)});
@@ -167,6 +200,17 @@ void Dispatcher::prepare_run_directory(const db::RunRow& run) {
   create_directories_or_throw(paths_.cache());
   if (run.fresh) std::filesystem::remove_all(paths_.checkpoints(run.id));
   end_torn_line(paths_.journal(run.id));
+  if (run.waits_for.empty()) return;
+  const auto from = database_.read([&](db::Connection& c) {
+    db::RunStore runs(c);
+    return origin(runs, run);
+  });
+  if (!from) throw core::Error(core::ErrorKind::not_found, "the run whose weights run " + std::to_string(run.id) + " starts from is gone");
+  // The worker knows files only. The database keeps the key.
+  nlohmann::json spec = database_.read([&](db::Connection& c) { return db::RunStore(c).spec(run.id); });
+  spec["run_id"] = run.id;
+  spec["config"]["train"]["init_from"] = paths_.run(from->id).string();
+  write_file_atomically(paths_.spec(run.id), spec.dump(2) + "\n");
 }
 
 void Dispatcher::for_each_live(const std::function<void(const db::RunRow&)>& work) {
@@ -182,6 +226,15 @@ void Dispatcher::guard(std::int64_t run_id, const std::function<void()>& work) {
   } catch (const std::exception& e) {
     if (std::exchange(last_error_[run_id], e.what()) != e.what()) spdlog::error("run {}: {}", run_id, e.what());
   }
+}
+
+template <class Change>
+void Dispatcher::change_if(std::int64_t run_id, Change&& change) {
+  const bool changed = database_.write([&](db::Connection& c) {
+    db::RunStore runs(c);
+    return change(runs);
+  });
+  if (changed) publish(run_id);
 }
 
 template <class Change>

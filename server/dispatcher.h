@@ -42,7 +42,10 @@ class Dispatcher {
   void check_timeout(const db::RunRow& run);
   void carry_out_stop(const db::RunRow& run);
   void read_devices();
+  void skip_orphans();
   void launch_what_fits();
+  // The run whose weights `run` starts from.
+  static std::optional<db::RunRow> origin(db::RunStore& runs, const db::RunRow& run);
   void launch(std::int64_t run_id, const std::string& device_id);
   void prepare_run_directory(const db::RunRow& run);
   void for_each_live(const std::function<void(const db::RunRow&)>& work);
@@ -50,6 +53,8 @@ class Dispatcher {
   void publish(std::int64_t run_id);
   template <class Change>
   void change(std::int64_t run_id, Change&& change);
+  template <class Change>
+  void change_if(std::int64_t run_id, Change&& change);  // `change` returns whether it did anything
 
   db::Database& database_;
   HomePaths paths_;

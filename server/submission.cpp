@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/config_json.h"
+#include "core/origin.h"
 #include "server/file_io.h"
 #include "server/listing_json.h"
 
@@ -32,6 +33,7 @@ db::NewRun new_run(const core::PlannedRun& planned) {
   run.max_steps = cost.tokens && cost.tokens_per_step > 0 ? *cost.tokens / cost.tokens_per_step : spec.config.train.max_steps.value_or(0);
   run.priority = spec.priority;
   run.resources = resources_of(spec.config);
+  run.waits_for = core::origin_of(spec.config).value_or("");
   return run;
 }
 

@@ -128,3 +128,30 @@ TEST_CASE("the length of a run is known when its steps are") {
   CHECK(run_called(plan, "epochs").cost.tokens == std::nullopt);
   CHECK(to_json(plan)["totals"]["tokens"].is_null());
 }
+
+TEST_CASE("a run that starts from another one's weights is keyed by it, brings it along, and is found by seed") {
+  const std::string file = R"(  - name: base
+    seeds: [1, 2]
+    variants: {dense: {moe.num_experts: 1}}
+  - name: late
+    seeds: [1, 2]
+    variants:
+      up: {moe: {num_experts: 4, norm_topk_prob: true}, train: {init_from: "run:dense", upcycle: true}}
+      upper: {moe: {num_experts: 4, norm_topk_prob: true}, train: {init_from: "run:late/up"}}
+)";
+  const Plan plan = plan_of(file);
+  for (const char* seed : {"1", "2"}) {
+    const auto at = [&](const std::string& name) { return run_called(plan, name + ",seed=" + seed); };
+    CHECK(at("up").spec.config.train.init_from == "run:" + at("dense").spec.key);
+    CHECK(at("upper").spec.config.train.init_from == "run:" + at("up").spec.key);
+    CHECK(at("up").data_missing() == at("dense").data_missing());
+    CHECK(at("up").missing.size() == at("dense").missing.size());  // the origin is nothing to be found on a disk
+  }
+  // Another dense run means other runs behind it.
+  const Plan other = plan_of(file, "  model.intermediate_size: 1024\n");
+  CHECK(run_called(other, "upper,seed=1").spec.key != run_called(plan, "upper,seed=1").spec.key);
+
+  PlanRequest request = request_for(with_experiments(file));
+  request.only = {"upper,seed=2"};
+  CHECK(names_of(make_plan(request)) == std::vector<std::string>{"dense,seed=2", "up,seed=2", "upper,seed=2"});
+}

@@ -11,7 +11,7 @@ using enum RunState;
 
 TEST_CASE("the table of transitions, whole") {
   const std::map<RunState, std::set<RunState>> legal{
-      {queued, {starting, cancelled}},
+      {queued, {starting, cancelled, skipped}},
       {starting, {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
       {running, {stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
       {stopping, {queued, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
@@ -22,6 +22,7 @@ TEST_CASE("the table of transitions, whole") {
       {out_of_memory, {queued}},
       {lost, {queued}},
       {pruned, {queued}},
+      {skipped, {queued}},
   };
   REQUIRE(all_run_states().size() == legal.size());
   for (const RunState from : all_run_states()) {
@@ -48,6 +49,6 @@ TEST_CASE("names read back in any case") {
   CHECK_THROWS_WITH_AS(
       run_state_from("done"),
       "'done' is not a run state; the states are queued, starting, running, stopping, completed, failed, cancelled, timed_out, "
-      "out_of_memory, lost, pruned",
+      "out_of_memory, lost, pruned, skipped",
       Error);
 }

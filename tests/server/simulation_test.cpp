@@ -124,7 +124,9 @@ class World {
       if (const auto kind = random_() % 3; kind < 2) resources.gpus = static_cast<std::int64_t>(kind);
       resources.max_restarts = static_cast<std::int64_t>(random_() % 3);
       resources.timeout_s = random_() % 5 == 0 ? 20 : 0;
-      ids_.push_back(home_.add_run("r" + std::to_string(i), resources, static_cast<int>(random_() % 3)));
+      // Some runs start from the weights of an earlier one.
+      const std::string waits_for = i > 0 && random_() % 3 == 0 ? "key-r" + std::to_string(random_() % static_cast<unsigned>(i)) : "";
+      ids_.push_back(home_.add_run("r" + std::to_string(i), resources, static_cast<int>(random_() % 3), waits_for));
     }
     home_.database.write([&](db::Connection& c) {
       db::ExperimentStore experiments(c);
@@ -162,6 +164,7 @@ class World {
     CHECK(all_ended());
     for (const std::int64_t id : ids_) {
       const db::RunRow run = home_.run(id);
+      if (run.state == RunState::skipped) ++skipped;
       if (run.state == RunState::completed) CHECK(home_.points(id, "train/loss").size() == kMaxSteps);
       check_series(id);
     }
@@ -180,7 +183,7 @@ class World {
     start_daemon();
   }
 
-  std::int64_t daemon_deaths = 0;
+  std::int64_t daemon_deaths = 0, skipped = 0;
 
  private:
   void start_daemon() {
@@ -301,6 +304,15 @@ class World {
     }
     for (const auto& [device, count] : on_device) CHECK_MESSAGE(count == 1, "device shared: " << device);
     for (const auto& [run, count] : of_run) CHECK_MESSAGE(count == 1, "run trained twice at once: " << run);
+    for (const auto& [pid, worker] : machine_.workers) {
+      const std::string key = home_.run(worker.run).waits_for;
+      if (key.empty() || worker.started) continue;
+      const auto origin = home_.database.read([&](db::Connection& c) { return db::RunStore(c).find_by_key(key); });
+      CHECK_MESSAGE(completed_once_.contains(*origin), "run " << worker.run << " was started before the run it starts from had completed");
+    }
+    for (const std::int64_t id : ids_) {
+      if (home_.run(id).state == RunState::completed) completed_once_.insert(id);
+    }
     std::size_t listed = 0;
     home_.database.read([&](db::Connection& c) {
       for (const auto& [state, count] : db::RunStore(c).count_by_state()) listed += static_cast<std::size_t>(count);
@@ -339,6 +351,7 @@ class World {
   test::EngineHome home_;
   Machine machine_;
   std::vector<std::int64_t> ids_;
+  std::set<std::int64_t> completed_once_;
   std::unique_ptr<SimulatedInventory> inventory_;
   std::unique_ptr<SimulatedLauncher> launcher_;
   std::unique_ptr<server::DeviceMonitor> monitor_;
@@ -351,7 +364,7 @@ class World {
 TEST_CASE("hundreds of random histories lose no run, share no device and make only legal transitions") {
   const spdlog::level::level_enum level = spdlog::get_level();
   spdlog::set_level(spdlog::level::off);  // crashes are the point here
-  std::int64_t deaths = 0;
+  std::int64_t deaths = 0, skipped = 0;
   for (unsigned seed = 1; seed <= 200; ++seed) {
     CAPTURE(seed);
     World world(seed);
@@ -359,7 +372,9 @@ TEST_CASE("hundreds of random histories lose no run, share no device and make on
     if (seed % 4 == 0) world.shut_down();
     world.settle();
     deaths += world.daemon_deaths;
+    skipped += world.skipped;
   }
   spdlog::set_level(level);
   CHECK(deaths > 200);  // the histories are as eventful as they should be
+  CHECK(skipped > 10);
 }

@@ -250,7 +250,7 @@ function tick(steps: number): void {
 
 function cancel(id: number): Run {
   const run = runOr404(id);
-  if (['completed', 'failed', 'cancelled', 'lost', 'out_of_memory', 'timed_out', 'pruned'].includes(run.state)) throw new Refusal(409, 'conflict', `Run ${id} has ended already (${run.state})`);
+  if (['completed', 'failed', 'cancelled', 'lost', 'out_of_memory', 'timed_out', 'pruned', 'skipped'].includes(run.state)) throw new Refusal(409, 'conflict', `Run ${id} has ended already (${run.state})`);
   moveTo(run, 'cancelled', 'cancelled by request');
   announce(run);
   return run;

@@ -11,6 +11,7 @@ import {
   IconHourglassLow,
   IconLoader2,
   IconPlayerStop,
+  IconPlayerSkipForward,
   IconScissors,
   type Icon,
 } from '@tabler/icons-react';
@@ -35,6 +36,7 @@ export const STATES: Record<RunState, StateLook> = {
   timed_out: { label: 'Timed out', icon: IconClockX, color: 'var(--state-timed-out)' },
   lost: { label: 'Lost', icon: IconGhost2, color: 'var(--state-lost)' },
   pruned: { label: 'Pruned', icon: IconScissors, color: 'var(--state-pruned)' },
+  skipped: { label: 'Skipped', icon: IconPlayerSkipForward, color: 'var(--state-skipped)' },
   cancelled: { label: 'Cancelled', icon: IconBan, color: 'var(--state-cancelled)' },
   queued: { label: 'Queued', icon: IconClock, color: 'var(--state-queued)' },
 };
@@ -52,6 +54,7 @@ export const SEGMENT_ORDER: RunState[] = [
   'out_of_memory',
   'timed_out',
   'lost',
+  'skipped',
   'cancelled',
   'stopping',
   'running',
@@ -59,7 +62,7 @@ export const SEGMENT_ORDER: RunState[] = [
   'queued',
 ];
 
-const TERMINAL = new Set<string>(['completed', 'failed', 'cancelled', 'timed_out', 'out_of_memory', 'lost', 'pruned']);
+const TERMINAL = new Set<string>(['completed', 'failed', 'cancelled', 'timed_out', 'out_of_memory', 'lost', 'pruned', 'skipped']);
 
 export function isTerminal(state: string): boolean {
   return TERMINAL.has(state);
