@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/field_io.h"
 #include "core/model_shape.h"
 
 namespace moelab::worker {
@@ -22,14 +23,9 @@ std::string shape_text(const torch::Tensor& tensor) {
   return text + "]";
 }
 
-std::string number_text(double value) {
-  return nlohmann::json(value).dump();
-}
-std::string number_text(std::int64_t value) {
-  return std::to_string(value);
-}
-std::string number_text(bool value) {
-  return value ? "true" : "false";
+// Values of two configurations as messages show them: numbers as JSON, names without quotes.
+std::string value_text(const nlohmann::json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 }  // namespace
@@ -77,31 +73,38 @@ void load_weights(LanguageModel& model, const TensorMap& tensors, const std::str
 
 void check_same_function(const core::RunConfig& run, const core::RunConfig& origin, const std::string& source) {
   std::vector<core::Problem> problems;
-  const auto same = [&](const char* key, auto run_value, auto origin_value) {
+  const auto same = [&](const char* key, const nlohmann::json& run_value, const nlohmann::json& origin_value) {
     if (run_value == origin_value) return;
-    problems.push_back(
-        {key, 0, "is " + number_text(run_value) + " here but " + number_text(origin_value) + " in the weights; set it to that"});
+    problems.push_back({key, 0, "is " + value_text(run_value) + " here but " + value_text(origin_value) + " in the weights; set it to that"});
   };
+  const auto same_field = [&](const char* key) { same(key, core::field_json(run, key), core::field_json(origin, key)); };
   const auto a = core::model_shape(run), b = core::model_shape(origin);
-  same("model.rms_norm_eps", run.model.rms_norm_eps, origin.model.rms_norm_eps);
-  same("model.rope_theta", run.model.rope_theta, origin.model.rope_theta);
+  same_field("model.rms_norm_eps");
+  same_field("model.rope_theta");
   same("model.num_attention_heads", a.heads, b.heads);
   same("model.num_key_value_heads", a.kv_heads, b.kv_heads);
+  same_field("model.qk_norm");
   same("moe.num_experts", a.experts, b.experts);
   if (a.experts > 1 && b.experts > 1) {
     same("moe.num_active_experts", a.active, b.active);
     same("moe.num_shared_experts", a.shared, b.shared);
-    same("moe.routed_scaling_factor", run.moe.routed_scaling_factor, origin.moe.routed_scaling_factor);
+    same_field("moe.routing");
+    same_field("moe.routed_scaling_factor");
     const auto score = [](bool sigmoid) { return sigmoid ? "sigmoid" : "softmax"; };
-    if (a.sigmoid_scores != b.sigmoid_scores) {
-      problems.push_back(
-          {"moe.score_fn", 0,
-           std::string("is ") + score(a.sigmoid_scores) + " here but " + score(b.sigmoid_scores) + " in the weights; set it to that"});
-    }
+    same("moe.score_fn", score(a.sigmoid_scores), score(b.sigmoid_scores));
     const bool constant_gate_a = a.active == 1 && run.moe.top1_gate != core::Top1Gate::prob;
     const bool constant_gate_b = b.active == 1 && origin.moe.top1_gate != core::Top1Gate::prob;
     // For K = 1 a normalised weight and the gates "one" and "ste" all are 1 in evaluation.
     same("moe.norm_topk_prob", a.normalize_topk || constant_gate_a, b.normalize_topk || constant_gate_b);
+    // Groups of which every one is kept limit nothing.
+    const bool limited_a = run.moe.topk_group < run.moe.n_group, limited_b = origin.moe.topk_group < origin.moe.n_group;
+    if (limited_a || limited_b) {
+      same_field("moe.n_group");
+      same_field("moe.topk_group");
+    }
+    if (limited_a && limited_b) same_field("moe.group_score");
+    // Without a controller on both sides there is no bias yet, or load_weights refuses it.
+    if (a.bias_control && b.bias_control) same_field("moe.lb_bias_target");
   }
   if (!problems.empty()) throw core::Error(core::ErrorKind::config, source, std::move(problems));
 }

@@ -17,7 +17,7 @@ TensorMap model_tensors(const LanguageModel& model);
 // known: an absent expert bias and one that is all zero are the same model; a non-zero bias without a place is refused.
 void load_weights(LanguageModel& model, const TensorMap& tensors, const std::string& source);
 
-// The knobs that decide what the same weights compute (epsilon, RoPE base, scores, K, weights, ...) must agree between the
+// The knobs that decide what the same weights compute (epsilon, RoPE base, norms, routing, scores, K, groups, ...) must agree between the
 // run and the model it starts from. Throws Error(config) naming every key that differs, with both values. Shapes are left
 // to load_weights; balancing, capacity and training knobs may differ.
 void check_same_function(const core::RunConfig& run, const core::RunConfig& origin, const std::string& source);

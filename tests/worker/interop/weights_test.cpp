@@ -110,16 +110,18 @@ TEST_CASE("an absent expert bias and an all-zero one are the same model; a non-z
 
 TEST_CASE("weights may start a run that computes the same function, and no other") {
   const auto origin = tiny();
-  const auto differs = [&](auto&& change) {
-    auto run = origin;
-    change(run);
+  const auto between = [&](auto&& change_run, auto&& change_origin) {
+    auto run = origin, other = origin;
+    change_run(run);
+    change_origin(other);
     try {
-      check_same_function(run, origin, "the file");
+      check_same_function(run, other, "the file");
     } catch (const core::Error& error) {
       return std::string(error.what());
     }
     return std::string();
   };
+  const auto differs = [&](auto&& change) { return between(change, [](auto&) {}); };
   CHECK(differs([](auto&) {}).empty());
   CHECK(differs([](auto& run) {
           run.seed = 5;
@@ -136,6 +138,22 @@ TEST_CASE("weights may start a run that computes the same function, and no other
   CHECK(contains(differs([](auto& run) { run.moe.score_fn = core::ScoreFn::softmax; }), "moe.score_fn: is softmax here but sigmoid"));
   CHECK(contains(differs([](auto& run) { run.moe.norm_topk_prob = core::NormTopk::no; }), "moe.norm_topk_prob"));
   CHECK(contains(differs([](auto& run) { run.moe.routed_scaling_factor = 2; }), "moe.routed_scaling_factor"));
+  CHECK(contains(differs([](auto& run) { run.model.qk_norm = core::QkNorm::head; }), "model.qk_norm: is head here but none in the weights"));
+  CHECK(contains(differs([](auto& run) { run.moe.lb_bias_target = core::BiasTarget::logit; }), "moe.lb_bias_target: is logit here but score"));
+  const auto grouped = [](std::int64_t groups, std::int64_t kept, core::GroupScore score) {
+    return [=](core::RunConfig& run) {
+      run.moe.num_experts = 4;
+      run.moe.n_group = groups;
+      run.moe.topk_group = kept;
+      run.moe.group_score = score;
+    };
+  };
+  using enum core::GroupScore;
+  CHECK(contains(between(grouped(2, 1, max), grouped(1, 1, max)), "moe.n_group: is 2 here but 1 in the weights"));
+  CHECK(contains(between(grouped(4, 2, max), grouped(4, 3, max)), "moe.topk_group: is 2 here but 3"));
+  CHECK(contains(between(grouped(2, 1, max), grouped(2, 1, top2sum)), "moe.group_score: is max here but top2sum"));
+  CHECK(between(grouped(2, 2, max), grouped(4, 4, top2sum)).empty());  // nothing is limited
+  CHECK(between([](core::RunConfig& run) { run.moe.lb_gamma = 0, run.moe.lb_bias_target = core::BiasTarget::logit; }, [](auto&) {}).empty());
   const auto two = differs([](auto& run) {
     run.model.rope_theta = 1;
     run.model.rms_norm_eps = 1;
