@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -61,7 +62,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("configurations of the three architectures") {
+TEST_CASE("configurations of the architectures") {
   const auto llama = read_config(config_of("llama")).run;
   CHECK(llama.model.rope_theta == 5e3);
   CHECK(llama.model.rms_norm_eps == 1e-6);
@@ -88,6 +89,40 @@ TEST_CASE("configurations of the three architectures") {
   CHECK(glm.moe.skip_first_n_moe == 1);
   CHECK(glm.moe.routed_scaling_factor == 2.5);
   CHECK((glm.moe.score_fn == core::ScoreFn::sigmoid));
+  CHECK((glm.model.qk_norm == core::QkNorm::none));
+  CHECK((read_config(config_of("glm4_moe_norms")).run.model.qk_norm == core::QkNorm::head));
+  CHECK((read_config(config_of("glm4_moe_plain")).run.moe.norm_topk_prob == core::NormTopk::no));
+
+  const auto olmoe = read_config(config_of("olmoe")).run;
+  CHECK(olmoe.moe.num_experts == 5);
+  CHECK((olmoe.moe.norm_topk_prob == core::NormTopk::no));
+  CHECK((olmoe.model.qk_norm == core::QkNorm::full));
+  CHECK(olmoe.model.head_dim == 2);
+
+  const auto qwen2 = read_config(config_of("qwen2_moe")).run;
+  CHECK((qwen2.model.qk_norm == core::QkNorm::none));
+  CHECK(qwen2.moe.moe_layers == std::vector<std::int64_t>{0, 2});  // mlp_only_layers [1]
+  CHECK((qwen2.moe.norm_topk_prob == core::NormTopk::yes));
+  const auto qwen3 = read_config(config_of("qwen3_moe")).run;
+  CHECK((qwen3.model.qk_norm == core::QkNorm::head));
+  CHECK(qwen3.moe.moe_layers == std::vector<std::int64_t>{1});  // decoder_sparse_step 2
+  CHECK(qwen3.moe.num_experts == 5);
+  CHECK(read_config(config_of("qwen3_moe_dense")).run.moe.num_experts == 1);
+}
+
+TEST_CASE("limited groups of GLM are those of the sum of two; keeping every group is having none") {
+  const auto moe = read_config(config_of("glm4_moe_groups")).run.moe;
+  CHECK(moe.n_group == 4);
+  CHECK(moe.topk_group == 2);
+  CHECK((moe.group_score == core::GroupScore::top2sum));
+  auto config = config_of("glm4_moe_groups");
+  config["topk_group"] = 4;
+  CHECK(read_config(config).run.moe.n_group == 1);
+  config["topk_group"] = 1;
+  config["num_experts_per_tok"] = 3;
+  CHECK(contains(refusal([&] { read_config(config); }), "moe.num_active_experts: 3 active experts, but 1 group(s) of 2"));
+  config["n_group"] = 3;
+  CHECK(contains(refusal([&] { read_config(config); }), "moe.n_group: 3 groups do not divide"));
 }
 
 TEST_CASE("absent keys mean the defaults of the class") {
@@ -112,6 +147,63 @@ TEST_CASE("absent keys mean the defaults of the class") {
   CHECK(full.run.moe.skip_first_n_moe == 1);
   CHECK(full.extra_layers == 1);
   CHECK_FALSE(full.run.model.bos_token_id.has_value());
+
+  const auto olmoe = read_config(minimal("OlmoeForCausalLM")).run;
+  CHECK(olmoe.model.rms_norm_eps == 1e-5);
+  CHECK(olmoe.model.num_key_value_heads == 16);
+  CHECK(olmoe.model.pad_token_id == 1);
+  CHECK(olmoe.model.eos_token_id == 50279);
+  CHECK(olmoe.moe.num_experts == 64);
+  CHECK(olmoe.moe.num_active_experts == 8);
+  CHECK((olmoe.moe.norm_topk_prob == core::NormTopk::no));
+  const auto qwen3 = read_config(minimal("Qwen3MoeForCausalLM")).run;
+  CHECK(qwen3.model.rope_theta == 1e4);
+  CHECK(qwen3.model.rms_norm_eps == 1e-6);
+  CHECK(qwen3.model.num_key_value_heads == 4);
+  CHECK(qwen3.moe.num_experts == 128);
+  CHECK(qwen3.moe.moe_intermediate_size == 768);
+  CHECK_FALSE(qwen3.moe.moe_layers.has_value());
+  auto qwen2 = minimal("Qwen2MoeForCausalLM");
+  CHECK(contains(refusal([&] { read_config(qwen2); }), "qkv_bias = true cannot be represented"));
+  qwen2["qkv_bias"] = false;
+  CHECK(read_config(qwen2).run.moe.num_experts == 60);
+  CHECK(read_config(qwen2).run.moe.num_active_experts == 4);
+  CHECK(read_config(qwen2).gated_shared_width == 5632);
+}
+
+TEST_CASE("both spellings of the number of experts are read, and must agree") {
+  const std::pair<const char*, const char*> spellings[] = {{"num_experts", "num_local_experts"}, {"num_local_experts", "num_experts"}};
+  for (const char* model : {"mixtral", "olmoe", "qwen2_moe", "qwen3_moe"}) {
+    CAPTURE(model);
+    const auto base = config_of(model);
+    const auto count = base.value("num_experts", base.value("num_local_experts", json())).get<std::int64_t>();
+    for (const auto& [key, other] : spellings) {
+      auto config = base;
+      config.erase(other);
+      config[key] = count;
+      CHECK(read_config(config).run.moe.num_experts == count);
+      config[other] = count;
+      CHECK(read_config(config).run.moe.num_experts == count);
+      config[other] = count + 1;
+      CHECK(contains(refusal([&] { read_config(config); }), "differ"));
+    }
+  }
+  auto glm = config_of("glm4_moe");
+  glm["num_mtp_layers"] = 2;
+  CHECK(contains(refusal([&] { read_config(glm); }), "num_nextn_predict_layers and num_mtp_layers differ"));
+  glm.erase("num_nextn_predict_layers");
+  CHECK(read_config(glm).extra_layers == 2);
+}
+
+TEST_CASE("a sliding window that is off is no window") {
+  for (const char* model : {"qwen2_moe", "qwen3_moe"}) {
+    auto config = config_of(model);
+    config["use_sliding_window"] = false;
+    config["sliding_window"] = 4096;
+    config["max_window_layers"] = 28;
+    config["layer_types"] = {"full_attention", "full_attention", "full_attention"};
+    CHECK_NOTHROW(read_config(config));
+  }
 }
 
 TEST_CASE("both spellings of the RoPE base are read; version 4 keeps it at the top") {
@@ -146,6 +238,18 @@ TEST_CASE("what cannot be represented is refused by name") {
       {"llama", "residual_multiplier", 0.5},
       {"llama", "architectures", {"Qwen2ForCausalLM"}},
       {"llama", "architectures", json::array()},
+      {"llama", "architectures", {"GPT2LMHeadModel"}},
+      {"llama", "architectures", {"DeepseekV3ForCausalLM"}},
+      {"llama", "layer_types", {"full_attention", "sliding_attention"}},
+      {"olmoe", "clip_qkv", 8.0},
+      {"olmoe", "attention_bias", true},
+      {"qwen2_moe", "qkv_bias", true},
+      {"qwen2_moe", "use_sliding_window", true},
+      {"qwen3_moe", "use_sliding_window", true},
+      {"qwen3_moe", "mlp_only_layers", {3}},
+      {"qwen3_moe", "mlp_only_layers", "none"},
+      {"qwen3_moe", "decoder_sparse_step", 0},
+      {"qwen3_moe", "num_experts_per_tok", 6},
       {"mixtral", "sliding_window", 16},
       {"mixtral", "router_jitter_noise", 0.1},
       {"mixtral", "num_experts_per_tok", 7},
@@ -164,6 +268,12 @@ TEST_CASE("what cannot be represented is refused by name") {
     CHECK(contains(message, std::string("config.json: ") + c.key));
     CHECK_FALSE(contains(message, "\n"));
   }
+  auto wide = config_of("olmoe");
+  wide["head_dim"] = 4;
+  CHECK(contains(refusal([&] { read_config(wide); }), "read as Moedl, model.qk_norm: full needs head_dim"));
+  auto odd = config_of("llama");
+  odd["rms_norm_eps"] = 0.0;
+  CHECK(contains(refusal([&] { read_config(odd); }), "read as Moedl: model.rms_norm_eps"));
   auto scaled = config_of("llama");
   scaled["rope_parameters"]["rope_type"] = "yarn";
   CHECK(contains(refusal([&] { read_config(scaled); }), "rope_parameters: rope_type = \"yarn\""));
@@ -218,6 +328,20 @@ TEST_CASE("a missing, surplus or wrongly shaped tensor is refused by name") {
   }
 }
 
+TEST_CASE("a gated shared expert must be all zero, since Moedl has none") {
+  Directory d("qwen2_moe_k1");
+  CHECK_NOTHROW(d.import());
+  const std::string prefix = "model.layers.1.mlp.";
+  for (const char* name : {"shared_expert.gate_proj.weight", "shared_expert.down_proj.weight", "shared_expert_gate.weight"}) {
+    auto& tensor = d.tensors.at(prefix + name);
+    tensor.flatten()[1] = 1e-6;
+    CHECK(contains(refusal([&] { d.import(); }), "tensor " + prefix + name + " is not zero"));
+    tensor.zero_();
+  }
+  d.tensors.erase(prefix + "shared_expert.up_proj.weight");
+  CHECK(contains(refusal([&] { d.import(); }), "shared_expert.up_proj.weight is missing"));
+}
+
 TEST_CASE("tied heads: absent or equal is fine, different is refused") {
   Directory d("llama");
   d.config["tie_word_embeddings"] = true;
@@ -260,6 +384,54 @@ TEST_CASE("GLM without shared experts, and with every layer dense") {
   auto config = config_of("glm4_moe");
   config["first_k_dense_replace"] = 3;
   CHECK(read_config(config).run.moe.num_experts == 1);
+}
+
+TEST_CASE("damaged and foreign files are refused with one error that names the file or the tensor") {
+  const auto message_of = [](Directory& d) {
+    try {
+      import_transformers(d.dir.path());
+    } catch (const core::Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("not refused");
+  };
+  for (const char* model : {"llama", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "glm4_moe"}) {
+    CAPTURE(model);
+    Directory d(model);
+    d.import();
+    const auto file = d.dir / "model.safetensors";
+    const auto refused = [&](const std::string& part) {
+      const auto message = message_of(d);
+      CAPTURE(message);
+      CHECK(contains(message, part));
+      CHECK(contains(message, d.dir.path().string()));
+      CHECK_FALSE(contains(message, "\n"));
+    };
+    fs::resize_file(file, fs::file_size(file) - 1);
+    refused("truncated");
+    fs::resize_file(file, 100);
+    refused("truncated within its header");
+    std::ofstream(file) << "PK, a zip file of some other trainer";
+    refused("is not a safetensors file");
+    fs::remove(file);
+    refused("cannot open");
+
+    auto& bad = d.tensors.at("model.layers.1.self_attn.k_proj.weight");
+    const auto good = bad.clone();
+    bad[1][2] = std::nanf("");
+    write_safetensors(file, d.tensors);
+    refused("tensor model.layers.1.self_attn.k_proj.weight holds NaN or infinity");
+    bad = good;
+    write_safetensors(file, {{"embed_tokens.weight", torch::ones({2, 2})}});  // Moedl's own names
+    refused("tensor model.embed_tokens.weight is missing");
+
+    for (const char* text : {"", "{", "[]", "null"}) {
+      std::ofstream(d.dir / "config.json") << text;
+      refused("config.json: is not a JSON object");
+    }
+    std::ofstream(d.dir / "config.json") << "{}";
+    refused("config.json: architectures must name one class");
+  }
 }
 
 TEST_CASE("a directory is recognised by its config.json") {

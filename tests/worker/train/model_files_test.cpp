@@ -172,6 +172,28 @@ TEST_CASE("a failed export or import leaves nothing, and nothing is overwritten"
   CHECK(names_in(dir.path() / "empty") == std::vector<std::string>{"file"});
 }
 
+TEST_CASE("an import that fails half-way leaves nothing") {
+  const TemporaryDirectory dir;
+  const fs::path golden = fs::path(MOELAB_SOURCE_DIR) / "tests/golden/mixtral";
+  fs::create_directories(dir.path() / "hf");
+  fs::copy_file(golden / "config.json", dir.path() / "hf/config.json");
+  const std::string weights = read_file(golden / "model.safetensors");
+  auto tensors = read_safetensors(golden / "model.safetensors").tensors;
+  const auto why = [&] { return error_of([&] { import_to(dir.path() / "hf", dir.path() / "in"); }); };
+  dir.write("hf/model.safetensors", weights.substr(0, weights.size() - 10));
+  CHECK(why().find("truncated") != std::string::npos);
+  tensors.at("model.norm.weight")[0] = INFINITY;
+  write_safetensors(dir.path() / "hf/model.safetensors", tensors);
+  CHECK(why().find("tensor model.norm.weight holds NaN or infinity") != std::string::npos);
+  tensors.at("model.norm.weight") = torch::ones({3});
+  write_safetensors(dir.path() / "hf/model.safetensors", tensors);
+  CHECK(why().find("tensor model.norm.weight has shape [3] but config.json means [16]") != std::string::npos);
+  CHECK(names_in(dir.path()) == std::vector<std::string>{"hf"});
+  dir.write("hf/model.safetensors", weights);
+  CHECK(why().empty());
+  CHECK(names_in(dir.path()) == std::vector<std::string>{"hf", "in"});
+}
+
 TEST_CASE("a SentencePiece tokenizer travels along; another is left behind") {
   const TemporaryDirectory dir;
   core::RunConfig config = glm_like(dir);
