@@ -108,3 +108,25 @@ def test_generate_continues_a_prompt(lab):
     args = ("generate", "bias", "--prompt", "The cat", "--max-new-tokens", "12", "--greedy")
     assert lab.ok(*args) == lab.ok(*args)
     assert "The cat" in lab.ok(*args)
+
+
+def test_a_run_is_exported_imported_and_scored(lab):
+    lab.serve()
+    lab.ok("submit", "small.yaml", "--only", "bias")
+    lab.ok("wait", "--all")
+    assert "Glm4MoeForCausalLM" in lab.ok("export", "bias", "-o", "hf", "--format", "hf")
+    assert {path.name for path in (lab.folder / "hf").iterdir()} == {"config.json", "model.safetensors", "tokenizer.model"}
+    lab.ok("import", "hf", "-o", "back")
+    assert "The cat" in lab.ok("generate", "back", "--prompt", "The cat", "--max-new-tokens", "3", "--greedy")
+    lab.write("text.txt", "The cat sat with a dog.\n" * 20)
+    scores = [lab.json("score", "--model", model, "--text", "text.txt", "--logits", f"{model}.npy") for model in ("bias", "hf", "back")]
+    assert scores[0]["tokens"] > 100 and 0 < scores[0]["nll"] < 6
+    assert scores[0]["nll"] == scores[1]["nll"] == scores[2]["nll"]
+    assert (lab.folder / "bias.npy").read_bytes() == (lab.folder / "hf.npy").read_bytes() == (lab.folder / "back.npy").read_bytes()
+
+    again = lab.run("export", "bias", "-o", "hf")
+    assert again.returncode == 2 and "not an empty directory" in again.stderr
+    (lab.folder / "hf" / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
+    refused = lab.run("import", "hf", "-o", "gpt")
+    assert refused.returncode == 2 and "GPT2LMHeadModel cannot be represented" in refused.stderr
+    assert not list(lab.folder.glob("gpt*"))

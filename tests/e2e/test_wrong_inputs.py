@@ -91,6 +91,7 @@ def test_unknown_names(lab):
     assert done.returncode == 2 and "show" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["serve", "plan", "submit", "run", "ls", "show", "logs", "wait", "cancel", "retry", "gpus", "generate", "results"])
+@pytest.mark.parametrize("verb", ["serve", "plan", "submit", "run", "ls", "show", "logs", "wait", "cancel", "retry", "gpus", "generate", "results", "export", "import",
+                                  "score"])
 def test_every_verb_explains_itself(lab, verb):
     assert len(lab.ok(verb, "--help").splitlines()) > 3

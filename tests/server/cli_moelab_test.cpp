@@ -119,6 +119,10 @@ TEST_CASE("wrong command lines: the nearest name and exit code 2") {
   says({"data", "prepar"}, "'prepare'");
   says({"serve", "--port", "70000"}, "port");
   says({"wait"}, "--all");
+  says({"export", ".", "-o", "out", "--format", "gguf"}, "--format");
+  says({"export", "."}, "--out");
+  says({"import", "missing", "-o", "out"}, "missing");
+  says({"score", "--token", "ids.npy"}, "--tokens");
   says({"cancel"}, "--experiment");
   says({}, "plan");
 }
@@ -126,7 +130,7 @@ TEST_CASE("wrong command lines: the nearest name and exit code 2") {
 TEST_CASE("help is short and has examples") {
   const CommandLine shell;
   for (const char* verb : {"serve", "plan", "submit", "run", "ls", "show", "results", "logs", "wait", "cancel", "retry", "gpus", "health",
-                           "generate", "schema"}) {
+                           "generate", "export", "import", "score", "schema"}) {
     CAPTURE(verb);
     const Said said = shell.run({verb, "--help"});
     CHECK(said.code == 0);
