@@ -42,7 +42,10 @@ Batch Batcher::in_order(std::int64_t first, std::int64_t sequences) const {
 Batch Batcher::read(const std::vector<std::int64_t>& block_ids) const {
   const auto rows = static_cast<std::int64_t>(block_ids.size());
   const std::int64_t length = blocks_.block_size();
-  Batch batch{torch::empty({rows, length}, torch::kInt64), torch::empty({rows, length}, torch::kInt64), rows * blocks_.targets_per_block(), {}};
+  Batch batch;
+  batch.ids_BL = torch::empty({rows, length}, torch::kInt64);
+  batch.targets_BL = torch::empty({rows, length}, torch::kInt64);
+  batch.targets = rows * blocks_.targets_per_block();
   auto* ids = batch.ids_BL.data_ptr<std::int64_t>();
   auto* targets = batch.targets_BL.data_ptr<std::int64_t>();
   for (std::int64_t row = 0; row < rows; ++row) {

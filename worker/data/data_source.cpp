@@ -160,7 +160,8 @@ void require_disjoint(const std::vector<Corpus>& corpora) {
   for (const Corpus& corpus : corpora) {
     for (const fs::path& file : corpus.files()) {
       const auto [known, is_new] = owner.emplace(fs::weakly_canonical(file), corpus.key());
-      if (!is_new) throw Error(ErrorKind::data, corpus.key() + ": " + file.string() + " belongs to " + known->second + " too; keep it in one");
+      if (is_new) continue;
+      throw Error(ErrorKind::data, corpus.key() + ": " + file.string() + " belongs to " + known->second + " too; keep it in one");
     }
   }
 }

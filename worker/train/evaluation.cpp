@@ -1,16 +1,21 @@
 #include "worker/train/evaluation.h"
 
 #include <cmath>
+#include <utility>
 
 #include "worker/balance/load_meter.h"
+#include "worker/train/domain_losses.h"
 
 namespace moelab::worker {
 
-std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, const Batcher& validation, std::int64_t sequences_per_batch,
-                                                      const std::function<bool()>& stop) {
+std::optional<Evaluation> evaluate(LanguageModel& model, const Batcher& validation, std::int64_t sequences_per_batch,
+                                   const std::function<bool()>& stop) {
   const torch::NoGradGuard no_grad;
   const torch::Device device = model.parameters().front().device();
+  const std::vector<std::string>& domains = validation.blocks().domains();
   LoadMeter meter(model.shape());
+  DomainLosses domain_losses(domains);
+  RoutingShares domain_shares(domains, model.shape());
   torch::Tensor sum = torch::zeros({}, torch::dtype(torch::kFloat64).device(device));
   std::int64_t targets = 0;
   // Expert choice is evaluated twice: causally, and over whole batches as it is trained.
@@ -25,6 +30,9 @@ std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, cons
     sum += loss.ce_sum;
     targets += loss.targets;
     meter.add(loss.routes);
+    if (domains.empty()) continue;
+    domain_losses.add(batch, loss.nll_T);
+    domain_shares.add(batch.domain_B.repeat_interleave(batch.ids_BL.size(1)), loss.routes, model.shape().active);
   }
   model.train();
   if (stop()) return std::nullopt;
@@ -34,12 +42,16 @@ std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, cons
   std::map<std::string, double> values{
       {"eval/loss", mean}, {"eval/loss_hf", mean * (length - 1) / length}, {"eval/perplexity", std::exp(mean)}};
   if (twice) values["eval/loss_leaky"] = leaky_sum.item<double>() / static_cast<double>(targets);
+  for (const auto& [domain, domain_mean] : domain_losses.means()) {
+    values["eval/loss_" + domain] = domain_mean;
+    values["eval/ppl_" + domain] = std::exp(domain_mean);
+  }
   const std::map<std::string, double> load = meter.metrics();
   for (const auto& [from, to] : {std::pair("router/maxvio", "eval/maxvio"), std::pair("router/cv", "eval/cv"),
                                  std::pair("router/dead", "eval/dead"), std::pair("train/token_drop_ratio", "eval/token_drop_ratio")}) {
     if (const auto it = load.find(from); it != load.end()) values[to] = it->second;
   }
-  return values;
+  return Evaluation{std::move(values), std::move(domain_shares)};
 }
 
 }  // namespace moelab::worker

@@ -10,8 +10,14 @@
 
 #include "worker/data/batcher.h"
 #include "worker/model/language_model.h"
+#include "worker/train/routing_shares.h"
 
 namespace moelab::worker {
+
+struct Evaluation {
+  std::map<std::string, double> values;
+  RoutingShares domains;  // where each domain's tokens went; empty without domains or MoE layers
+};
 
 // Every validation block once, in file order, in eval mode (eval capacity, frozen biases, no auxiliary losses). Values:
 //   eval/loss        true mean negative log-likelihood of a target, nats, summed in fp64
@@ -20,9 +26,10 @@ namespace moelab::worker {
 //   eval/perplexity  exp(eval/loss)
 //   eval/loss_leaky  expert choice only: the same mean with experts choosing among the tokens of each batch, later ones included;
 //                    eval/loss is that of its causal form
+//   eval/{loss,ppl}_<domain>  the same over the blocks of a domain, and exp of it
 //   eval/{maxvio,cv,dead,token_drop_ratio}  of the load over the whole set, MoE models only
 // Returns nullopt when `stop` became true on the way. Leaves the model in training mode.
-std::optional<std::map<std::string, double>> evaluate(LanguageModel& model, const Batcher& validation, std::int64_t sequences_per_batch,
-                                                      const std::function<bool()>& stop);
+std::optional<Evaluation> evaluate(LanguageModel& model, const Batcher& validation, std::int64_t sequences_per_batch,
+                                   const std::function<bool()>& stop);
 
 }  // namespace moelab::worker

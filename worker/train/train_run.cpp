@@ -22,6 +22,7 @@
 #include "worker/train/initial_weights.h"
 #include "worker/train/log.h"
 #include "worker/train/provenance.h"
+#include "worker/train/routing_artifacts.h"
 #include "worker/train/stop_signal.h"
 #include "worker/train/trainer.h"
 
@@ -113,8 +114,10 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
     load_initial_weights(model, config);
   }
   model.to(device);
-  Trainer trainer(
-      {config, model, data.train, data.val, events, checkpoints, data.tokenizer ? data.tokenizer->model() : std::string(), stop_requested});
+  RoutingArtifacts artifacts(config, data, events, options.run_dir);
+  Trainer trainer({config, model, data.train, data.val, events, checkpoints, data.tokenizer ? data.tokenizer->model() : std::string(),
+                   stop_requested,
+                   [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); }});
   if (checkpoint) trainer.resume(*checkpoint);
 
   const core::Cost cost = core::estimate_cost(config);

@@ -83,6 +83,7 @@ Trainer::Trainer(TrainerParts parts)
       collapse_(parts_.config.early_stop, moe_layers_of(parts_.model.shape())),
       health_(parts_.config.moe, moe_layers_of(parts_.model.shape())),
       meter_(parts_.model.shape()),
+      domain_losses_(parts_.train.domains()),
       step_meter_(parts_.model.shape()),
       batcher_(parts_.train, parts_.config.data.shuffle, static_cast<std::uint64_t>(parts_.config.data.seed)),
       validation_(parts_.val, false, 0),
@@ -142,6 +143,7 @@ bool Trainer::train_step() {
   const bool logs = logs_now(step_ + 1), records_load = records_load_now(step_ + 1), looks = collapse_.looks_after(step_ + 1);
   const torch::Tensor counts_LE = bias_controller_.counts_LE().defined() ? bias_controller_.counts_LE().clone() : torch::Tensor();
 
+  domain_losses_.reset();
   torch::Tensor ce_sum, reward;
   std::map<std::string, torch::Tensor> aux;
   const auto add = [](torch::Tensor& sum, const torch::Tensor& term) {
@@ -163,6 +165,7 @@ bool Trainer::train_step() {
     for (const auto& [name, value] : loss.aux) add(aux[name], value);
     if (!train_.freeze_router) bias_controller_.add(loss.routes);
     if (logs) meter_.add(loss.routes);
+    if (logs) domain_losses_.add(batch, loss.nll_T);
     if (records_load || looks) step_meter_.add(loss.routes);
   }
 
@@ -232,6 +235,7 @@ std::map<std::string, double> Trainer::step_metrics(const StepResult& result) co
   const core::MoeConfig& moe = parts_.config.moe;
   std::map<std::string, double> values = meter_.metrics();
   values["train/loss"] = result.loss;
+  for (const auto& [domain, loss] : domain_losses_.means()) values["train/loss_" + domain] = loss;
   values["train/lr"] = result.lr;
   values["train/grad_norm"] = result.grad_norm;
   values["train/epoch"] = batcher_.epoch();
@@ -278,11 +282,12 @@ void Trainer::record_expert_load() {
 
 bool Trainer::evaluate_if_due() {
   if (evaluated_step_ == step_ || !every(train_.eval_interval)) return true;
-  const auto values = evaluate(parts_.model, validation_, train_.batch_size / train_.grad_accum, parts_.stop_requested);
-  if (!values) return false;
-  eval_ = *values;
+  const auto evaluation = evaluate(parts_.model, validation_, train_.batch_size / train_.grad_accum, parts_.stop_requested);
+  if (!evaluation) return false;
+  eval_ = evaluation->values;
   evaluated_step_ = step_;
   parts_.events.emit(EventType::eval, step_, to_values(eval_));
+  if (step_ == max_steps_ && parts_.last_evaluation) parts_.last_evaluation(step_, evaluation->domains);
   log_info("step %lld/%lld  eval loss %.4f  perplexity %.2f", static_cast<long long>(step_), static_cast<long long>(max_steps_),
            eval_.at("eval/loss"), eval_.at("eval/perplexity"));
   return true;

@@ -21,8 +21,10 @@
 #include "worker/optim/adamw.h"
 #include "worker/optim/lr_schedule.h"
 #include "worker/train/checkpoint.h"
+#include "worker/train/domain_losses.h"
 #include "worker/train/event_sink.h"
 #include "worker/train/health_watch.h"
+#include "worker/train/routing_shares.h"
 
 namespace moelab::worker {
 
@@ -37,6 +39,8 @@ struct TrainerParts {
   CheckpointStore& checkpoints;
   std::string tokenizer;  // bytes for the checkpoints; may be empty
   std::function<bool()> stop_requested;
+  // Called after the evaluation of the last step and before its checkpoint, so that no resumed run misses it; may be empty.
+  std::function<void(std::int64_t step, const RoutingShares& domains)> last_evaluation = {};
 };
 
 enum class TrainingEnd { completed, pruned, preempted, diverged };
@@ -94,7 +98,8 @@ class Trainer {
   CollapseWatch collapse_;
   HealthWatch health_;
   LoadMeter meter_;       // of logged steps; remembers which experts are dead
-  LoadMeter step_meter_;  // of one step, for expert-load records and the collapse rule
+  DomainLosses domain_losses_;  // of the step, if it is logged
+  LoadMeter step_meter_;        // of one step, for expert-load records and the collapse rule
   Batcher batcher_, validation_;
   std::vector<std::int64_t> moe_layers_;                          // numbers of the MoE layers
   std::vector<std::pair<std::int64_t, torch::Tensor>> routers_;  // layer number and matrix, where there is one

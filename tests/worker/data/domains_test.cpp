@@ -161,7 +161,8 @@ TEST_CASE("the blocks of the smallest domain are all there, those of another one
       const auto id = static_cast<std::uint16_t>(first + i / 2);
       bytes.append(reinterpret_cast<const char*>(&id), sizeof id);
     }
-    return Blocks({std::make_shared<const MappedFile>(dir.write(name, bytes)), 0, TokenType::uint16, 2 * blocks}, 2, BlockRule::within_block);
+    const auto file = std::make_shared<const MappedFile>(dir.write(name, bytes));
+    return Blocks({file, 0, TokenType::uint16, 2 * blocks}, 2, BlockRule::within_block);
   };
   const TemporaryDirectory dir;
   const std::vector<Blocks> parts{numbered(dir, "a", 100, 5), numbered(dir, "b", 200, 40)};
@@ -211,7 +212,8 @@ TEST_CASE("batches carry the labels, in shuffled epochs and after a seek") {
   const Batch a = batcher.next(7), b = other.next(7);
   CHECK(torch::equal(a.domain_B, b.domain_B));
   CHECK(torch::equal(a.ids_BL, b.ids_BL));
-  CHECK(torch::equal(Batcher(data.val, false, 0).in_order(0, data.val.size()).domain_B, std::get<0>(Batcher(data.val, false, 0).in_order(0, data.val.size()).domain_B.sort())));
+  const Batch validation = Batcher(data.val, false, 0).in_order(0, data.val.size());
+  CHECK(torch::equal(validation.domain_B, std::get<0>(validation.domain_B.sort())));
 }
 
 TEST_CASE("a run without domains has no labels") {
@@ -276,13 +278,15 @@ TEST_CASE("what a person can get wrong with domains is explained") {
     return error_of([&] { load(config, dir, watched); });
   };
   const auto starts = [](const std::string& text, const std::string& start) { return text.compare(0, start.size(), start) == 0; };
-  CHECK(starts(why([](auto& c) { c.data.domains["math"] = {"/nowhere/m.txt"}; }), "data.domains.math: no such file or directory: /nowhere/m.txt"));
+  CHECK(why([](auto& c) { c.data.domains["math"] = {"/nowhere/m.txt"}; }) ==
+        "data.domains.math: no such file or directory: /nowhere/m.txt");
   CHECK(why([&](auto& c) { c.data.domains["math"] = {dir.write("one.txt", "a single document of which none can be held out")}; }) ==
         "data.domains.math: the corpus is one document, so none can be held out for validation; give more documents");
   CHECK(why([&](auto& c) { c.data.domains["math"].push_back((dir.path() / "prose").string()); }) ==
         "data.domains.prose: " + (dir.path() / "prose/p.jsonl").string() + " belongs to data.domains.math too; keep it in one");
   CHECK(starts(why([](auto& c) { c.data.block_size = 200; }), "data.domains.code: the held-out text holds "));
-  CHECK(starts(why([&](auto& c) { c.data.domains["math"] = {dir.write("bad.jsonl", "{]\n")}; }), (dir.path() / "bad.jsonl").string() + ":1: not valid JSON"));
+  const std::string bad = dir.write("bad.jsonl", "{]\n");
+  CHECK(starts(why([&](auto& c) { c.data.domains["math"] = {bad}; }), bad + ":1: not valid JSON"));
   CHECK(why([](auto& c) { c.model.vocab_size = 9000; }).find("give more text in data.domains") != std::string::npos);
 }
 

@@ -96,8 +96,9 @@ TEST_CASE("eval/loss is the mean over all validation targets, whatever the batch
   }
   CHECK(targets == 96);
   for (const std::int64_t sequences : {1, 4, 6, 100}) {
-    const auto values = evaluate(model, validation, sequences, [] { return false; });
-    REQUIRE(values);
+    const auto evaluation = evaluate(model, validation, sequences, [] { return false; });
+    REQUIRE(evaluation);
+    const std::map<std::string, double>* values = &evaluation->values;
     CHECK(values->at("eval/loss") == doctest::Approx(sum / 96).epsilon(1e-6));
     CHECK(values->at("eval/loss_hf") == doctest::Approx(values->at("eval/loss") * 15 / 16).epsilon(1e-12));
     CHECK(values->at("eval/perplexity") == doctest::Approx(std::exp(values->at("eval/loss"))).epsilon(1e-12));
