@@ -260,6 +260,22 @@ ExpertLoadView RunService::expert_load_frame(RunId id, std::optional<std::int64_
   });
 }
 
+ArtifactFile RunService::artifact(RunId id, const std::string& name) const {
+  const std::filesystem::path directory = std::filesystem::weakly_canonical(run_dir(id));
+  const std::vector<db::ArtifactRow> rows = database_.read([&](db::Connection& c) { return db::FileStore(c).artifacts(id); });
+  for (const db::ArtifactRow& row : rows) {
+    if (row.name != name) continue;
+    const std::filesystem::path file = std::filesystem::weakly_canonical(directory / row.path);
+    // A journal is written by a process that computes on foreign text: what it says is no key to the rest of the disk.
+    const std::filesystem::path inside = file.lexically_relative(directory);
+    if (inside.empty() || *inside.begin() == "..") {
+      throw core::Error(core::ErrorKind::not_found, "The artifact '" + name + "' lies outside the run's directory and is not served.");
+    }
+    return {row.kind, file};
+  }
+  throw core::Error(core::ErrorKind::not_found, "Run " + std::to_string(id) + " has no artifact '" + name + "'.");
+}
+
 std::filesystem::path RunService::run_dir(RunId id) const {
   database_.read([&](db::Connection& c) { db::RunStore(c).get(id); });
   return HomePaths(home_).run(id);

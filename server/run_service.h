@@ -68,6 +68,9 @@ class RunService {
   // The frame at `step`, or the last one. not_found when there is none.
   ExpertLoadView expert_load_frame(RunId id, std::optional<std::int64_t> step) const;
 
+  // The artifact called `name`, the first by path if there are several. not_found when the run has announced none.
+  ArtifactFile artifact(RunId id, const std::string& name) const;
+
   std::filesystem::path run_dir(RunId id) const;   // absolute; the run exists
   std::filesystem::path log_file(RunId id) const;  // worker.log; may not exist yet
 

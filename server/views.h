@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -85,6 +86,11 @@ struct ArtifactView {
   std::string kind;
   std::string path;  // relative to the run directory
   std::int64_t bytes = 0;
+};
+
+struct ArtifactFile {
+  std::string kind;
+  std::filesystem::path file;  // absolute, inside the run directory; may not exist any more
 };
 
 struct CheckpointView {

@@ -94,6 +94,14 @@ std::string checkpoints_text(const json& run, const Terminal& terminal) {
   return table.text(terminal);
 }
 
+std::string artifacts_text(const json& run, const Terminal& terminal) {
+  Table table({{"name"}, {"kind"}, {"path"}, {"bytes", true}});
+  for (const json& artifact : run.at("artifacts")) {
+    table.add({text_or(artifact, "name"), text_or(artifact, "kind"), text_or(artifact, "path"), artifact.at("bytes").dump()});
+  }
+  return table.text(terminal);
+}
+
 std::string config_text(const json& group, const std::string& prefix) {
   std::string text;
   for (const auto& [name, value] : group.items()) {
@@ -132,6 +140,7 @@ int show(const Options& options) {
   const Terminal terminal = Terminal::of_stdout();
   std::cout << overview(run, terminal) << section("Metrics", metrics_text(run, terminal), terminal)
             << section("Checkpoints", checkpoints_text(run, terminal), terminal)
+            << section("Artifacts", artifacts_text(run, terminal), terminal)
             << section("History", history_text(run, terminal), terminal);
   if (options.config) std::cout << section("Configuration", config_text(run.at("config"), ""), terminal);
   return core::kExitDone;

@@ -36,6 +36,9 @@ void get_metrics(Api& api, const Call& call, httplib::Response& response);
 // expert_load_api.cpp
 void get_expert_load(Api& api, const Call& call, httplib::Response& response);
 
+// artifact_api.cpp
+void get_artifact(Api& api, const Call& call, httplib::Response& response);
+
 // logs_api.cpp
 void get_logs(Api& api, const Call& call, httplib::Response& response);
 

@@ -21,6 +21,7 @@ const std::vector<Route>& routes() {
       {"POST", "/api/v1/runs/{id}/retry", retry_run},
       {"GET", "/api/v1/runs/{id}/metrics", get_metrics},
       {"GET", "/api/v1/runs/{id}/expert-load", get_expert_load},
+      {"GET", "/api/v1/runs/{id}/artifact", get_artifact},
       {"GET", "/api/v1/runs/{id}/logs", get_logs},
       {"GET", "/api/v1/devices", list_devices},
       {"GET", "/api/v1/metrics-catalog", get_metrics_catalog},

@@ -1,5 +1,5 @@
 // Owns a picture with at most 256 colours: a palette and one byte a pixel, which PNG and GIF both store as it is.
-// Drawn by heatmap.cpp, encoded by png.cpp and gif.cpp.
+// Drawn by heatmap.cpp and share_map.cpp, encoded by png.cpp and gif.cpp.
 #pragma once
 
 #include <array>

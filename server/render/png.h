@@ -1,4 +1,4 @@
-// Owns the PNG form of a canvas. Called by http/expert_load_api.cpp.
+// Owns the PNG form of a canvas. Called by http/expert_load_api.cpp and http/artifact_api.cpp.
 #pragma once
 
 #include <string>

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "db/file_store.h"
 #include "server/http/openapi_document.h"
 #include "server/http/route.h"
 #include "tests/server/http_fixture.h"
@@ -51,6 +52,14 @@ struct Filled : Served {
     add_load(run, 11, {4, 4, 0, 0, 2, 2, 2, 2});
     finish(run, core::RunState::completed);
     write_text(home.paths.log(run), "first line\nsecond line\n");
+    std::filesystem::create_directories(home.paths.run(run) / "artifacts");
+    write_text(home.paths.run(run) / "artifacts/specialisation.json",
+               R"({"title": "experts by domain", "step": 40, "rows": ["code", "prose"], "tokens": [32, 64], "layers": [0, 1],
+                   "experts": 4, "share": [[[1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]], [[0, 0.5, 0.5, 0], [0, 0, 0, 1]]]})");
+    add_artifact("specialisation", "artifacts/specialisation.json", "routing_shares");
+  }
+  void add_artifact(const std::string& name, const std::string& path, const std::string& kind) {
+    home.database.write([&](db::Connection& c) { db::FileStore(c).put_artifact(run, {name, kind, path}); });
   }
   json submitted;
   std::int64_t run = 0, experiment = 0;
@@ -65,7 +74,8 @@ TEST_CASE("every GET endpoint answers as the contract says") {
     const std::string path(route.path);
     if (route.method != "GET" || path == "/api/v1/stream") continue;
     const bool of_experiment = path.find("/experiments/") != std::string::npos;
-    check_contract(daemon.get(concrete(path, std::to_string(of_experiment ? daemon.experiment : daemon.run))), path, "get", "200");
+    const std::string query = path.ends_with("/artifact") ? "?name=specialisation" : "";
+    check_contract(daemon.get(concrete(path, std::to_string(of_experiment ? daemon.experiment : daemon.run)) + query), path, "get", "200");
   }
 }
 
@@ -232,6 +242,52 @@ TEST_CASE("metrics are thinned, typed and spelled out") {
   CHECK(late.at("points").size() == 10);
   const json perplexity = daemon.get(daemon.run_path("/metrics?keys=eval%2Fperplexity")).at("series").at(0);
   CHECK(perplexity.at("points").at(0) == json({40, "Infinity"}));
+}
+
+TEST_CASE("an artifact as it is and as a picture, and nothing but announced files of the run's directory") {
+  Filled daemon;
+  const std::string artifact = daemon.run_path("/artifact");
+  CHECK(daemon.get(artifact + "?name=specialisation").at("share").at(1).at(0) == json({0, 0.5, 0.5, 0}));
+  const auto png = daemon.client().Get(artifact + "?name=specialisation&format=png");
+  REQUIRE(png);
+  CHECK(png->status == 200);
+  CHECK(png->get_header_value("Content-Type") == "image/png");
+  CHECK(png->body.starts_with("\x89PNG\r\n\x1a\n"));
+  const json listed = daemon.get(daemon.run_path()).at("artifacts");
+  REQUIRE(listed.size() == 1);
+  CHECK(listed.at(0).at("kind") == "routing_shares");
+  CHECK(listed.at(0).at("bytes") > 100);
+
+  check_error(daemon.get(artifact, 400), "usage");
+  check_error(daemon.get(artifact + "?name=specialisation&format=gif", 400), "usage");
+  check_error(daemon.get(artifact + "?name=other", 404), "not_found");
+  check_error(daemon.get("/api/v1/runs/77/artifact?name=specialisation", 404), "not_found");
+
+  write_text(daemon.home.dir.path() / "secret.json", "{}");
+  daemon.add_artifact("up", "artifacts/../../../secret.json", "text");
+  daemon.add_artifact("absolute", (daemon.home.dir.path() / "secret.json").string(), "text");
+  std::filesystem::create_symlink(daemon.home.dir.path() / "secret.json", daemon.home.paths.run(daemon.run) / "artifacts/link.json");
+  daemon.add_artifact("link", "artifacts/link.json", "text");
+  for (const char* name : {"up", "absolute", "link"}) {
+    CAPTURE(name);
+    check_error(daemon.get(artifact + "?name=" + name, 404), "not_found");
+  }
+  daemon.add_artifact("gone", "artifacts/gone.json", "text");
+  check_error(daemon.get(artifact + "?name=gone", 404), "not_found");
+
+  write_text(daemon.home.paths.run(daemon.run) / "artifacts/notes.txt", "seen");
+  daemon.add_artifact("notes", "artifacts/notes.txt", "text");
+  const auto notes = daemon.client().Get(artifact + "?name=notes");
+  REQUIRE(notes);
+  CHECK(notes->body == "seen");
+  CHECK(notes->get_header_value("Content-Type") == "application/octet-stream");
+  check_error(daemon.get(artifact + "?name=notes&format=png", 400), "usage");
+
+  for (const char* damaged : {"{", "[]", R"({"title": "t", "step": 1, "rows": ["a"], "layers": [0], "experts": 4, "share": [[[1, 0]]]})"}) {
+    CAPTURE(damaged);
+    write_text(daemon.home.paths.run(daemon.run) / "artifacts/specialisation.json", damaged);
+    check_error(daemon.get(artifact + "?name=specialisation&format=png", 500), "storage");
+  }
 }
 
 TEST_CASE("expert load as JSON and as pictures") {
