@@ -31,6 +31,7 @@ moelab="$BUILD/bin/moelab"
 
 say "Preparing the demo corpus"
 "$VENV/bin/python" scripts/demo_data.py
+"$VENV/bin/python" scripts/demo_math.py
 
 say "Starting the daemon (home: $MOELAB_HOME)"
 mkdir -p "$MOELAB_HOME"

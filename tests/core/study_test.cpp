@@ -31,7 +31,7 @@ TEST_CASE("the paper profile has the published parameter counts") {
       {"e3_moedl_cf_2.0", 401.54},     {"e4_moedl_cf_2.5", 401.54},
   };
   const Plan plan = study("paper");
-  const std::set<std::string> later{"k1_gates", "nanomoe_ladder"};
+  const std::set<std::string> later{"k1_gates", "nanomoe_ladder", "moe_emergence"};
   const auto moe_lab = std::count_if(plan.runs.begin(), plan.runs.end(), [&](const auto& run) { return !later.contains(run.spec.experiment); });
   CHECK(moe_lab == std::ssize(published_millions));
   for (const auto& [name, millions] : published_millions) {
@@ -50,7 +50,7 @@ TEST_CASE("both profiles hold the same runs, and equal ones train once") {
   const Plan paper = study("paper"), demo = study("demo");
   CHECK(names_of(paper) == names_of(demo));
   // The demo weighs a single expert by its score already, so there the prob half of k1_gates is the b-series.
-  for (const auto& [plan, distinct] : {std::pair{&paper, 31}, {&demo, 27}}) {
+  for (const auto& [plan, distinct] : {std::pair{&paper, 36}, {&demo, 32}}) {
     std::set<std::string> keys;
     for (const PlannedRun& run : plan->runs) keys.insert(run.spec.key);
     CHECK(std::ssize(keys) == distinct);
@@ -72,4 +72,22 @@ TEST_CASE("the demo is the paper scaled down: series c and d keep their active w
   CHECK(active("c2_moedl_e16_k2") == active("c1_moedl_e8_k1") + 8 * router);
   CHECK(active("c4_moedl_e64_k8") == active("c1_moedl_e8_k1") + 56 * router);
   CHECK(active("d4_moedl_s3_k1_e29") == active("d1_moedl_s0_k4_e32") - 3 * router);
+}
+
+TEST_CASE("the study of specialisation trains on three domains in both profiles, and nothing else does") {
+  for (const char* profile : {"paper", "demo"}) {
+    int runs = 0;
+    for (const PlannedRun& run : study(profile).runs) {
+      const DataConfig& data = run.spec.config.data;
+      if (run.spec.experiment != "moe_emergence") {
+        CHECK(data.domains.empty());
+        continue;
+      }
+      ++runs;
+      REQUIRE(data.domains.size() == 3);
+      CHECK(data.domains.contains("code"));  // without it there is no table of token types
+      CHECK(data.path.empty());
+    }
+    CHECK(runs == 4);
+  }
 }
