@@ -13,7 +13,7 @@ import json
 import random
 from pathlib import Path
 
-PROBLEMS = 5200
+PROBLEMS = 7200
 
 NAMES = ["Asha", "Bruno", "Chen", "Dalia", "Emil", "Farah", "Goran", "Hana", "Ivan", "Jola", "Kofi", "Lena"]
 GOODS = ["pencils", "apples", "stamps", "marbles", "tickets", "books", "coins", "cards"]

@@ -20,7 +20,8 @@ bool belongs_in_summary(const std::string& name) {
   const auto [entry, is_new] = known.try_emplace(name, true);
   if (is_new) {
     const core::MetricInfo* info = core::find_metric(name);
-    entry->second = !info || info->name.find('{') == std::string_view::npos;
+    const auto has = [&](std::string_view place) { return info->name.find(place) != std::string_view::npos; };
+    entry->second = !info || !(has("{l}") || has("{e}"));
   }
   return entry->second;
 }

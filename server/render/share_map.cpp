@@ -1,6 +1,7 @@
 #include "server/render/share_map.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdio>
 
@@ -30,8 +31,13 @@ std::string share_title(const SharePicture& picture) {
 }
 
 std::string share_legend(const SharePicture& picture) {
-  return share_label("cells: share of the row's tokens, 0 pale to >=%.2f dark; 1/E = %.3f is no preference", kShareLimit,
-                     1.0 / picture.experts);
+  return share_label("cells: share of a row, 0 pale to >=%.2f dark, even = 1/E = %.3f", kShareLimit, 1.0 / picture.experts);
+}
+
+// The font has an E of its own and draws other capitals as small letters: KEYWORD would be half of each.
+std::string small_letters(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
 }
 
 void draw_table(Canvas& canvas, const SharePicture& picture, const ShareLayout& layout, int table) {
@@ -41,7 +47,7 @@ void draw_table(Canvas& canvas, const SharePicture& picture, const ShareLayout& 
   canvas.text(x0, y0 - text_height(2) - 6, share_label("layer %lld", static_cast<long long>(picture.layers[layer])), kShareInk, 2);
   const int rows = static_cast<int>(picture.rows.size());
   for (int row = 0; row < rows; ++row) {
-    const std::string& name = picture.rows[static_cast<std::size_t>(row)];
+    const std::string name = small_letters(picture.rows[static_cast<std::size_t>(row)]);
     const int y = layout.cell_y(table, row);
     canvas.text(x0 - 8 - text_width(name, 1), y + (layout.cell_height - text_height(1)) / 2, name, kShareInk, 1);
     for (int expert = 0; expert < picture.experts; ++expert) {

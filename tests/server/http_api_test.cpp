@@ -227,6 +227,15 @@ TEST_CASE("verbs change the state, or say why they cannot") {
   CHECK(cancelled.at("cancelled") == 2);
 }
 
+TEST_CASE("a run's summary has the losses of its domains, not the series of layers and experts") {
+  Filled daemon;
+  daemon.add_metrics(daemon.run, 40, {{"eval/loss_code", 1.5}, {"router/layer_0_cv", 0.5}, {"train/moe/load/e003", 0.25}});
+  const json metrics = daemon.get(daemon.run_path()).at("metrics");
+  CHECK(metrics.at("eval/loss_code") == 1.5);
+  CHECK_FALSE(metrics.contains("router/layer_0_cv"));
+  CHECK_FALSE(metrics.contains("train/moe/load/e003"));
+}
+
 TEST_CASE("metrics are thinned, typed and spelled out") {
   const Filled daemon;
   const json all = daemon.get(daemon.run_path("/metrics"));
