@@ -375,7 +375,8 @@ class Checker {
       require_default("train.freeze_experts", !t.freeze_experts, "needs moe.num_experts above 1");
       require_default("train.freeze_router", !t.freeze_router, "needs moe.num_experts above 1");
       if (t.freeze_trunk) {
-        conflict({"train.freeze_trunk", "moe.num_experts"}, "leaves nothing to train: every weight of a dense model is trunk; set it to false");
+        conflict({"train.freeze_trunk", "moe.num_experts"},
+                 "leaves nothing to train: every weight of a dense model is trunk; set it to false");
       }
       return;
     }
@@ -393,13 +394,17 @@ class Checker {
   void check_upcycling() {
     const ModelConfig& m = config_.model;
     const MoeConfig& e = config_.moe;
-    if (config_.train.init_from.empty()) conflict({"train.upcycle", "train.init_from"}, "needs train.init_from, the dense model to start from");
+    if (config_.train.init_from.empty()) {
+      conflict({"train.upcycle", "train.init_from"}, "needs train.init_from, the dense model to start from");
+    }
     if (e.num_experts <= 1) {
-      conflict({"train.upcycle", "moe.num_experts"}, "makes experts, and this model is dense; set moe.num_experts above 1, or upcycle to false");
+      conflict({"train.upcycle", "moe.num_experts"},
+               "makes experts, and this model is dense; set moe.num_experts above 1, or upcycle to false");
       return;
     }
     if (e.num_shared_experts > 0) {
-      conflict({"moe.num_shared_experts", "train.upcycle"}, "must be 0 with train.upcycle: nothing in a dense model corresponds to a shared expert");
+      conflict({"moe.num_shared_experts", "train.upcycle"},
+               "must be 0 with train.upcycle: nothing in a dense model corresponds to a shared expert");
     }
     const std::int64_t width = e.moe_intermediate_size.value_or(m.intermediate_size);
     if (width != m.intermediate_size) {
@@ -407,8 +412,7 @@ class Checker {
                text(width) + " is not the width " + text(m.intermediate_size) +
                    " of the dense FFNs (model.intermediate_size) that train.upcycle copies; leave it null");
     }
-    const bool normalized =
-        e.norm_topk_prob == NormTopk::yes || (e.norm_topk_prob == NormTopk::automatic && e.num_active_experts > 1);
+    const bool normalized = e.norm_topk_prob == NormTopk::yes || (e.norm_topk_prob == NormTopk::automatic && e.num_active_experts > 1);
     const bool constant_gate = e.num_active_experts == 1 && e.top1_gate != Top1Gate::prob;
     if (!normalized && !constant_gate) {
       conflict({"moe.norm_topk_prob", "moe.top1_gate", "moe.num_active_experts", "train.upcycle"},

@@ -58,6 +58,7 @@ class MoeExperts : public torch::autograd::Function<MoeExperts> {
         {x_TD, weight_N, gate_up_EDX, down_EfD, gate_up_NX, dispatch.token_N, dispatch.slot_N, dispatch.row_TK, dispatch.offset_E});
     ctx->saved_data["begin"] = dispatch.begin;
     ctx->saved_data["grouped"] = grouped;
+    ctx->saved_data["gate_up_input"] = keep_TK.has_value() ? 4 : 3;  // autograd counts only the tensors that are there
     return combine_rows(multiply_segments(activation_Nf, down_EfD, dispatch, grouped), dispatch, weight_TK.scalar_type());
   }
 
@@ -75,8 +76,11 @@ class MoeExperts : public torch::autograd::Function<MoeExperts> {
         swiglu_backward(halves[0], halves[1], weight_N, multiply_segments(grad_ND, down_EfD.transpose(1, 2), dispatch, grouped),
                         grad_halves[0], grad_halves[1]);
     variable_list result(7);
-    result[5] = weight_gradient(inner.activation_NF, grad_ND, dispatch, grouped);
-    result[4] = weight_gradient(gather_rows(x_TD, dispatch), grad_gate_up_NX, dispatch, grouped);
+    const auto gate_up_input = static_cast<std::size_t>(ctx->saved_data["gate_up_input"].toInt());
+    if (ctx->needs_input_grad(gate_up_input + 1)) result[5] = weight_gradient(inner.activation_NF, grad_ND, dispatch, grouped);
+    if (ctx->needs_input_grad(gate_up_input)) {  // else the experts are frozen
+      result[4] = weight_gradient(gather_rows(x_TD, dispatch), grad_gate_up_NX, dispatch, grouped);
+    }
     const auto grad_x_ND = multiply_segments(grad_gate_up_NX, gate_up_EDX.transpose(1, 2), dispatch, grouped);
     result[0] = combine_rows(grad_x_ND, dispatch, x_TD.scalar_type());
     auto grad_weight = torch::zeros({dispatch.row_TK.numel()}, weight_N.options());

@@ -31,7 +31,7 @@ class QkvHeads : public torch::autograd::Function<QkvHeads> {
     for (std::size_t i = 0; i < 3; ++i) {
       const auto grad_rows = rows_from_heads(gradients[i], i < 2 ? table : RopeTable{});
       const auto& weight = saved[i + 1];
-      result[i + 1] = at::mm(grad_rows.t(), x_TD);
+      if (ctx->needs_input_grad(i + 1)) result[i + 1] = at::mm(grad_rows.t(), x_TD);  // else the weight is frozen
       if (grad_x.defined()) {
         grad_x.addmm_(grad_rows, weight);
       } else {

@@ -52,7 +52,11 @@ class SwigluFfn : public torch::autograd::Function<SwigluFfn> {
     const auto activation_TF = swiglu_backward(gate_TF, up_TF, {}, at::mm(grad_TD, down_DF), grad_gate_TF, grad_up_TF).activation_NF;
     auto grad_x_TD = at::mm(grad_gate_TF, gate_FD);
     grad_x_TD.addmm_(grad_up_TF, up_FD);
-    return {grad_x_TD, at::mm(grad_gate_TF.t(), x_TD), at::mm(grad_up_TF.t(), x_TD), at::mm(grad_TD.t(), activation_TF)};
+    const auto weight_gradient = [&](std::size_t input, const Variable& grad_TY, const Variable& rows_TX) {
+      return ctx->needs_input_grad(input) ? at::mm(grad_TY.t(), rows_TX) : Variable();  // else the weight is frozen
+    };
+    return {grad_x_TD, weight_gradient(1, grad_gate_TF, x_TD), weight_gradient(2, grad_up_TF, x_TD),
+            weight_gradient(3, grad_TD, activation_TF)};
   }
 };
 

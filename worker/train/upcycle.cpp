@@ -45,7 +45,8 @@ class Upcycling {
   torch::Tensor taken(const std::string& name) {
     const auto found = weights_.find(name);
     if (found == weights_.end()) {
-      throw core::Error(core::ErrorKind::config, "train.upcycle: " + source_ + " has no " + name + "; name a dense model in train.init_from");
+      throw core::Error(core::ErrorKind::config,
+                        "train.upcycle: " + source_ + " has no " + name + "; name a dense model of this depth in train.init_from");
     }
     const auto tensor = found->second.to(torch::kCPU, torch::kFloat32);
     weights_.erase(found);

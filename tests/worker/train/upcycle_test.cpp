@@ -131,11 +131,15 @@ TEST_CASE("what is no dense model of this shape is refused by name") {
   const std::string experts = message(dense.upcycled([&](auto& c) { c.train.init_from = (dense.dir.path() / "mixture").string(); }));
   CHECK(experts.find("train.upcycle: ") == 0);
   CHECK(experts.find("has experts already") != std::string::npos);
-  CHECK(message(dense.upcycled([](auto& c) { c.model.intermediate_size = 32; })).find("model.intermediate_size: is 32 here but 24 in ") == 0);
-  CHECK(message(dense.upcycled([](auto& c) { c.model.rope_theta = 5e5; })).find("model.rope_theta") != std::string::npos);
-  CHECK(message(dense.upcycled([](auto& c) { c.model.num_hidden_layers = 3; })).find("has no layers.2.mlp.gate.weight") != std::string::npos);
-  CHECK(message(dense.upcycled([](auto& c) { c.model.num_hidden_layers = 1; })).find("layers.1.") != std::string::npos);
-  CHECK(message(dense.upcycled([](auto& c) { c.train.upcycle = false, c.train.upcycle_noise = 1e-3; })).find("moe.num_experts") != std::string::npos);
+  const auto refused = [&](const std::function<void(core::RunConfig&)>& change, const std::string& part) {
+    CAPTURE(part);
+    CHECK(message(dense.upcycled(change)).find(part) != std::string::npos);
+  };
+  refused([](auto& c) { c.model.intermediate_size = 32; }, "model.intermediate_size: is 32 here but 24 in ");
+  refused([](auto& c) { c.model.rope_theta = 5e5; }, "model.rope_theta");
+  refused([](auto& c) { c.model.num_hidden_layers = 3; }, "has no layers.2.mlp.gate.weight");
+  refused([](auto& c) { c.model.num_hidden_layers = 1; }, "layers.1.");
+  refused([](auto& c) { c.train.upcycle = false, c.train.upcycle_noise = 1e-3; }, "moe.num_experts");
 }
 
 }  // namespace
