@@ -38,13 +38,15 @@ void add_generate(CLI::App& app) {
   auto* command = app.add_subcommand("generate", "Continue a text with a trained model");
   auto options = std::make_shared<GenerateCommand>();
   command->add_option("--from", options->from, "Run directory or checkpoint directory")->required()->check(CLI::ExistingDirectory);
-  command->add_option("--prompt", options->prompts, "Text to continue; may be given several times")->required();
+  command->add_option("--prompt", options->prompts, "Text to continue; may be given several times");
+  command->add_option("--prompts-file", options->prompts_file,
+                      "A prompt a line, or .jsonl with a \"prompt\" in each line; instead of --prompt");
   command->add_option("--max-new-tokens", options->sampling.max_new_tokens)->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--temperature", options->sampling.temperature)->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--top-k", options->sampling.top_k, "Choose among the k likeliest tokens; 0 = all")->check(CLI::NonNegativeNumber);
   command->add_option("--top-p", options->sampling.top_p, "Choose among the likeliest tokens of this total probability")
       ->check(CLI::Range(0.0, 1.0));
-  command->add_option("--seed", options->sampling.seed)->capture_default_str();
+  command->add_option("--seed", options->sampling.seed)->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_flag("--greedy", options->sampling.greedy, "Always take the likeliest token");
   command->add_flag("--json", options->json, "One JSON object a prompt: prompt, text, tokens");
   auto threads = std::make_shared<int>(0);

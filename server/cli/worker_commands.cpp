@@ -12,16 +12,25 @@ void add_generate(Verbs& verbs) {
   auto verb = std::make_shared<CLI::App*>(nullptr);
   *verb = &verbs.add(
       "generate", "Continue a prompt with a trained run",
-      "  moelab generate a1_lb_penalty --prompt 'Once upon a time'\n  moelab generate ./checkpoint --prompt 'def ' --greedy", [from, verb] {
+      "  moelab generate a1_lb_penalty --prompt 'Once upon a time'\n"
+      "  moelab generate ./checkpoint --prompts-file scripts/prompts/tiny_stories.txt --greedy",
+      [from, verb] {
+        if ((*verb)->count("--prompt") == 0 && (*verb)->count("--prompts-file") == 0) {
+          throw core::Error(core::ErrorKind::usage, "There is nothing to continue: give --prompt TEXT or --prompts-file FILE.");
+        }
         std::vector<std::string> arguments = {"generate", "--from", model_directory(*from)};
         pass_on(**verb,
-                {"--prompt", "--max-new-tokens", "--temperature", "--top-k", "--top-p", "--seed", "--threads", "--greedy", "--json"},
+                {"--prompt", "--prompts-file", "--max-new-tokens", "--temperature", "--top-k", "--top-p", "--seed", "--threads", "--greedy",
+                 "--json"},
                 arguments);
         return become_worker(arguments);
       });
   CLI::App& options = **verb;
   options.add_option("RUN", *from, "Id or name of a run, or a run or checkpoint directory")->required();
-  options.add_option("--prompt", "Text to continue; may be repeated")->required()->take_all()->allow_extra_args(false);
+  options.add_option("--prompt", "Text to continue; may be repeated")->take_all()->allow_extra_args(false);
+  options.add_option("--prompts-file", "A prompt a line, or .jsonl with a \"prompt\" in each line")
+      ->check(CLI::ExistingFile)
+      ->excludes("--prompt");
   options.add_option("--max-new-tokens", "Tokens to add at most")->check(CLI::PositiveNumber);
   options.add_option("--temperature", "Above 1 bolder, below 1 safer")->check(CLI::NonNegativeNumber);
   options.add_option("--top-k", "Draw from the k likeliest tokens only")->check(CLI::NonNegativeNumber);

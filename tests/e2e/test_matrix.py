@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+from pathlib import Path
 
 from conftest import wait_for
 
@@ -108,6 +109,11 @@ def test_generate_continues_a_prompt(lab):
     args = ("generate", "bias", "--prompt", "The cat", "--max-new-tokens", "12", "--greedy")
     assert lab.ok(*args) == lab.ok(*args)
     assert "The cat" in lab.ok(*args)
+    prompts = Path(__file__).parents[2] / "scripts" / "prompts" / "tiny_stories.txt"
+    batch = ("generate", "bias", "--prompts-file", str(prompts), "--max-new-tokens", "4", "--seed", "3", "--json")
+    texts = [json.loads(line) for line in lab.ok(*batch).splitlines()]
+    assert [text["prompt"] for text in texts] == prompts.read_text().splitlines()
+    assert all(0 < len(text["tokens"]) <= 4 for text in texts)
 
 
 def test_a_run_is_exported_imported_and_scored(lab):

@@ -124,6 +124,10 @@ TEST_CASE("wrong command lines: the nearest name and exit code 2") {
   says({"import", "missing", "-o", "out"}, "missing");
   says({"score", "--token", "ids.npy"}, "--tokens");
   says({"cancel"}, "--experiment");
+  says({"generate", "a_run"}, "--prompt TEXT or --prompts-file FILE");
+  says({"generate", "a_run", "--prompts-file", "missing.txt"}, "missing.txt");
+  says({"generate", "a_run", "--prompts-file", "corpus.txt", "--prompt", "x"}, "--prompt");
+  says({"generate", "a_run", "--prompt", "x", "--top-p", "2"}, "--top-p");
   says({}, "plan");
 }
 

@@ -11,6 +11,7 @@
 #include "core/model_shape.h"
 #include "worker/model/attention.h"
 #include "worker/model/feed_forward.h"
+#include "worker/model/kv_cache.h"
 #include "worker/model/moe_layer.h"
 #include "worker/model/weight.h"
 
@@ -26,8 +27,10 @@ struct ResidualStream {
 // What every block of one forward pass shares.
 struct ForwardPass {
   torch::ScalarType compute_type = torch::kFloat32;
-  RouterContext router;  // its `sequences` is the B of attention too
-  RopeTable rope;
+  RouterContext router;       // its `sequences` is the B of attention too
+  RopeTable rope;             // by position; with a cache, by row
+  KvCache* cache = nullptr;   // the rows follow what it holds of the sequences of `spans`; null = whole sequences
+  std::vector<CacheSpan> spans;
   std::vector<Route> routes;  // filled by the MoE layers, in layer order
 };
 
@@ -42,6 +45,7 @@ class Block : public torch::nn::Module {
   const MoeLayer* moe() const { return moe_.get(); }  // null in a dense layer
 
  private:
+  int layer_;  // -1 outside the numbered layers
   double eps_;
   std::shared_ptr<Weight> norm_attn_, norm_mlp_;
   std::shared_ptr<Attention> attn_;

@@ -1,5 +1,6 @@
 #include "worker/model/language_model.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -65,10 +66,16 @@ struct LanguageModel::Impl {
                                                      " positions of this model; shorten the input or raise the key.");
     }
     pass.router.sequences = ids_BL.size(0);
-    pass.router.ids_T = ids_BL.flatten();
+    pass.rope = positions();
+    return run_layers(ids_BL.flatten(), pass);
+  }
+
+  const RopeTable& positions() { return rope_for(embed_tokens->value.options().requires_grad(false)); }
+
+  Trunk run_layers(const torch::Tensor& ids_T, ForwardPass& pass) const {
+    pass.router.ids_T = ids_T;
     pass.compute_type = compute_type();
-    pass.rope = rope_for(embed_tokens->value.options().requires_grad(false));
-    ResidualStream stream{torch::embedding(embed_tokens->value, pass.router.ids_T), {}};
+    ResidualStream stream{torch::embedding(embed_tokens->value, ids_T), {}};
     for (const auto& layer : layers) stream = layer->forward(stream, pass);
     const auto out = add_rms_norm(stream.sum_TD, stream.delta_TD, norm->value, config.model.rms_norm_eps, pass.compute_type);
     return {out.sum_TD, out.normed_TD};
@@ -95,6 +102,12 @@ struct LanguageModel::Impl {
       hidden_TD = out.hidden_TD;
     }
     return sum / static_cast<double>(predictors.size());
+  }
+
+  // fp32 logits of rows of the last norm; a double model's stay double.
+  torch::Tensor head(const torch::Tensor& x_TD) const {
+    const auto logits_TV = torch::linear(x_TD, head_weight().to(x_TD.scalar_type()));
+    return logits_TV.to(logits_TV.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32);
   }
 };
 
@@ -170,10 +183,41 @@ BatchLoss LanguageModel::loss(const torch::Tensor& ids_BL, const torch::Tensor& 
 torch::Tensor LanguageModel::logits(const torch::Tensor& ids_BL) {
   ForwardPass pass;
   pass.router.generating = true;
-  const auto x_TD = impl_->trunk(ids_BL, pass).normed_TD;
-  const auto logits_TV = torch::linear(x_TD, impl_->head_weight().to(x_TD.scalar_type()));
-  const auto wide = logits_TV.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  return logits_TV.to(wide).view({ids_BL.size(0), ids_BL.size(1), -1});
+  return impl_->head(impl_->trunk(ids_BL, pass).normed_TD).view({ids_BL.size(0), ids_BL.size(1), -1});
+}
+
+KvCache LanguageModel::make_cache(std::int64_t sequences, std::int64_t capacity) const {
+  const auto options = impl_->embed_tokens->value.options().requires_grad(false).dtype(impl_->compute_type());
+  return {impl_->shape, sequences, std::min(capacity, impl_->max_positions), options};
+}
+
+torch::Tensor LanguageModel::next_logits(const std::vector<NewTokens>& texts, KvCache& cache) {
+  const torch::NoGradGuard no_grad;
+  ForwardPass pass;
+  pass.router.generating = true;
+  pass.cache = &cache;
+  std::vector<std::int64_t> ids, positions, last_rows;
+  for (const auto& text : texts) {
+    const auto first = static_cast<std::int64_t>(ids.size()), count = static_cast<std::int64_t>(text.ids.size());
+    const auto before = cache.length(text.sequence);
+    if (before + count > cache.capacity()) {
+      throw core::Error(core::ErrorKind::config, "model.max_position_embeddings: a text of " + std::to_string(before + count) +
+                                                     " tokens is longer than the cache of " + std::to_string(cache.capacity()) +
+                                                     "; clear it, or make it longer.");
+    }
+    pass.spans.push_back({text.sequence, first, count});
+    ids.insert(ids.end(), text.ids.begin(), text.ids.end());
+    for (std::int64_t i = 0; i < count; ++i) positions.push_back(before + i);
+    last_rows.push_back(first + count - 1);
+  }
+  const auto device = impl_->embed_tokens->value.device();
+  const auto on_device = [&](const std::vector<std::int64_t>& values) { return torch::tensor(values, torch::kInt64).to(device); };
+  const auto& table = impl_->positions();
+  const auto position_T = on_device(positions);
+  pass.rope = {table.cos.index_select(0, position_T), table.sin.index_select(0, position_T)};
+  const auto x_TD = impl_->run_layers(on_device(ids), pass).normed_TD;
+  for (const auto& span : pass.spans) cache.advance(span.sequence, span.rows);
+  return impl_->head(x_TD.index_select(0, on_device(last_rows)));
 }
 
 void LanguageModel::set_token_frequency(const torch::Tensor& frequency_V) {

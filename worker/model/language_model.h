@@ -13,6 +13,7 @@
 
 #include "core/config.h"
 #include "core/model_shape.h"
+#include "worker/model/kv_cache.h"
 #include "worker/routing/route.h"
 #include "worker/routing/router.h"
 
@@ -56,6 +57,20 @@ class LanguageModel : public torch::nn::Module {
 
   // int64 [V]: how often each id occurs in the training data; balanced hash routing makes its tables from it. Before training only.
   void set_token_frequency(const torch::Tensor& frequency_V);
+
+  // For generation, one further token (or a whole prompt) at a time: an empty cache for `sequences` texts of up to `capacity`
+  // tokens, at most model.max_position_embeddings.
+  KvCache make_cache(std::int64_t sequences, std::int64_t capacity) const;
+
+  // New tokens of a text, at least one, that follow what the cache holds of it.
+  struct NewTokens {
+    std::int64_t sequence = 0;
+    std::vector<std::int64_t> ids;
+  };
+  // fp32 logits [texts, V] after the last new token of each text; the cache then holds the new tokens too. Equal to the last
+  // row of logits() of each whole text but for rounding, whatever the other texts are. Without gradient; dropless. Throws
+  // Error(config) when a text grows beyond the capacity, with nothing changed.
+  torch::Tensor next_logits(const std::vector<NewTokens>& texts, KvCache& cache);
 
   // Expert biases of the MoE layers in layer order; empty without bias control.
   std::vector<torch::Tensor> expert_biases();

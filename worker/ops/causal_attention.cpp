@@ -221,6 +221,23 @@ torch::Tensor causal_attention(const Heads& heads) {
                                                         /*is_causal=*/true, /*scale=*/{}, /*enable_gqa=*/grouped));
 }
 
+torch::Tensor cached_attention(const Heads& heads) {
+  const auto& q = heads.q_BHLC;
+  const auto query_heads = q.size(1), rows = q.size(2), width = q.size(3), groups = heads.k_BGLC.size(1), keys = heads.k_BGLC.size(2);
+  if (rows == keys) return causal_attention(heads);
+  const auto wide = q.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  const auto k_GUC = heads.k_BGLC[0].to(wide), v_GUC = heads.v_BGLC[0].to(wide);
+  // The query heads of a group are neighbours, so their rows make one matrix against the group's keys.
+  const auto q_GXC = q.to(wide).reshape({groups, query_heads / groups * rows, width});
+  auto scores_GXU = at::bmm(q_GXC, k_GUC.transpose(1, 2)).div_(std::sqrt(static_cast<double>(width)));
+  if (rows > 1) {
+    const auto hidden_MU = torch::ones({rows, keys}, torch::dtype(torch::kBool).device(q.device())).triu(keys - rows + 1);
+    scores_GXU.view({query_heads, rows, keys}).masked_fill_(hidden_MU, -std::numeric_limits<double>::infinity());
+  }
+  const auto out_GXC = at::bmm(scores_GXU.softmax(-1), v_GUC).to(q.scalar_type());
+  return rows_of_heads(out_GXC.view({1, query_heads, rows, width}));
+}
+
 torch::Tensor causal_attention_reference(const Heads& heads) {
   const auto& q = heads.q_BHLC;
   const auto repeats = q.size(1) / heads.k_BGLC.size(1), length = q.size(2);

@@ -14,6 +14,10 @@ namespace moelab::worker {
 // backward pass recomputes them from the saved log-sum-exp (Dao, arXiv 2307.08691). Elsewhere LibTorch's own attention.
 torch::Tensor causal_attention(const Heads& heads);
 
+// The same for the last M of U tokens of one sequence: q [1, H, M, C] against keys and values [1, G, U, C] of all U, so that
+// query row i sees keys 0..U-M+i. Rows [M, H*C]; softmax in fp32, or double in a double model. Without gradient: for generation.
+torch::Tensor cached_attention(const Heads& heads);
+
 // The formula in plain autograd operations, for tests.
 torch::Tensor causal_attention_reference(const Heads& heads);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
 #include "worker/data/portable_random.h"
@@ -45,29 +46,45 @@ std::int64_t sample_token(const torch::Tensor& logits_V, const SamplingOptions& 
   return order[count - 1];
 }
 
-std::vector<std::int32_t> generate(LanguageModel& model, const std::vector<std::int32_t>& prompt, const SamplingOptions& options,
-                                   std::optional<std::int64_t> eos_id) {
-  if (prompt.empty()) throw core::Error(core::ErrorKind::usage, "the prompt has no tokens; give some text");
-  torch::NoGradGuard no_grad;
+std::vector<std::vector<std::int32_t>> generate(LanguageModel& model, const std::vector<std::vector<std::int32_t>>& prompts,
+                                                const SamplingOptions& options, std::optional<std::int64_t> eos_id,
+                                                std::uint64_t first_prompt) {
+  const torch::NoGradGuard no_grad;
   model.eval();
-  const torch::Device device = model.parameters().front().device();
-  const auto window = static_cast<std::size_t>(position_limit(model.config()));
-  std::vector<std::int64_t> ids(prompt.begin(), prompt.end());
-  std::vector<std::int32_t> generated;
-  for (std::int64_t i = 0; i < options.max_new_tokens; ++i) {
-    const std::size_t length = std::min(ids.size(), window);
-    const torch::Tensor ids_BL =
-        torch::tensor(std::vector<std::int64_t>(ids.end() - static_cast<std::ptrdiff_t>(length), ids.end()), torch::kInt64)
-            .unsqueeze(0)
-            .to(device);
-    const torch::Tensor last_V = model.logits(ids_BL).select(0, 0).select(0, -1);
-    const double random = to_unit(random64(options.seed, RandomStream::sampling, 0, static_cast<std::uint64_t>(i)));
-    const std::int64_t id = sample_token(last_V, options, random);
-    ids.push_back(id);
-    generated.push_back(static_cast<std::int32_t>(id));
-    if (id == eos_id) break;
+  const std::int64_t window = position_limit(model.config());
+  std::vector<std::vector<std::int64_t>> texts;  // prompt and what follows
+  std::vector<std::int64_t> growing;
+  std::int64_t longest = 0;
+  for (const auto& prompt : prompts) {
+    if (prompt.empty()) throw core::Error(core::ErrorKind::usage, "the prompt has no tokens; give some text");
+    growing.push_back(static_cast<std::int64_t>(texts.size()));
+    texts.emplace_back(prompt.begin(), prompt.end());
+    longest = std::max(longest, static_cast<std::int64_t>(prompt.size()));
   }
-  return generated;
+  KvCache cache = model.make_cache(static_cast<std::int64_t>(prompts.size()), std::min(window, longest + options.max_new_tokens));
+
+  std::vector<std::vector<std::int32_t>> continuations(prompts.size());
+  for (std::int64_t step = 0; step < options.max_new_tokens && !growing.empty(); ++step) {
+    std::vector<LanguageModel::NewTokens> unread;
+    for (const std::int64_t i : growing) {
+      const auto& text = texts[static_cast<std::size_t>(i)];
+      if (cache.length(i) == window) cache.clear(i);
+      const auto count = cache.length(i) > 0 ? 1 : std::min(window, static_cast<std::int64_t>(text.size()));
+      unread.push_back({i, {text.end() - count, text.end()}});
+    }
+    const torch::Tensor logits_NV = model.next_logits(unread, cache).cpu();
+    std::vector<std::int64_t> going_on;
+    for (std::size_t n = 0; n < growing.size(); ++n) {
+      const auto i = static_cast<std::size_t>(growing[n]);
+      const double random = to_unit(random64(options.seed, RandomStream::sampling, first_prompt + i, static_cast<std::uint64_t>(step)));
+      const std::int64_t id = sample_token(logits_NV[static_cast<std::int64_t>(n)], options, random);
+      texts[i].push_back(id);
+      continuations[i].push_back(static_cast<std::int32_t>(id));
+      if (id != eos_id) going_on.push_back(growing[n]);
+    }
+    growing = std::move(going_on);
+  }
+  return continuations;
 }
 
 }  // namespace moelab::worker

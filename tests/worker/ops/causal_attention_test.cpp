@@ -53,6 +53,22 @@ TEST_CASE("a position does not see later ones") {
   CHECK_FALSE(torch::equal(before.slice(0, 70), after.slice(0, 70)));
 }
 
+TEST_CASE("the last rows against cached keys equal the last rows of the whole, with and without groups, one row or several") {
+  for (const auto type : {torch::kFloat32, torch::kFloat64}) {
+    for (const std::int64_t key_heads : {1, 2, 4}) {
+      const auto in = heads(1, 4, key_heads, 70, 8, type);
+      const auto whole = attention(false)(in)[0];
+      for (const std::int64_t rows : {1, 2, 65, 69, 70}) {
+        CAPTURE(key_heads);
+        CAPTURE(rows);
+        const auto last = cached_attention({in[0].narrow(2, 70 - rows, rows), in[1], in[2]});
+        CHECK((last.scalar_type() == type));
+        CHECK(difference(last, whole.narrow(0, 70 - rows, rows)) <= (type == torch::kFloat64 ? 1e-12 : 1e-5));
+      }
+    }
+  }
+}
+
 TEST_CASE("large scores neither overflow nor lose the largest key") {
   auto in = heads(1, 1, 1, 70, 4);
   in[0].mul_(300);

@@ -1,47 +1,105 @@
-// Generation: greedy follows the logits, sampling obeys its limits and its seed.
+// Generation: the texts are those of the model without a cache, each prompt for itself; sampling obeys its limits and its seed.
 #include "worker/train/generate.h"
 
 #include <doctest/doctest.h>
 
-#include <set>
+#include <algorithm>
 
+#include "core/error.h"
 #include "tests/worker/train/small_run.h"
 
 namespace moelab::worker {
 namespace {
 
-TEST_CASE("greedy takes the likeliest token of the last position, step by step") {
-  const test::TemporaryDirectory dir;
-  const core::RunConfig config = test::small_moe_config(dir);
-  LanguageModel model(config);
-  SamplingOptions options;
-  options.greedy = true;
-  options.max_new_tokens = 25;  // beyond the 16 positions
-  const std::vector<std::int32_t> out = generate(model, {5, 6}, options, std::nullopt);
-  REQUIRE(out.size() == 25);
-  CHECK(out == generate(model, {5, 6}, options, std::nullopt));
-  std::vector<std::int64_t> ids{5, 6};
+using test::TemporaryDirectory;
+using Ids = std::vector<std::int32_t>;
+
+// The text of one prompt with the whole window read anew for every token: what generation computes, without its cache.
+Ids without_cache(LanguageModel& model, const Ids& prompt, const SamplingOptions& options, std::uint64_t number) {
   const torch::NoGradGuard no_grad;
-  for (const std::int32_t id : out) {
-    const std::vector<std::int64_t> window(ids.end() - std::min<std::ptrdiff_t>(16, static_cast<std::ptrdiff_t>(ids.size())), ids.end());
-    CHECK(model.logits(torch::tensor(window, torch::kInt64).unsqueeze(0)).select(1, -1).argmax().item<std::int64_t>() == id);
-    ids.push_back(id);
+  model.eval();
+  std::vector<std::int64_t> text(prompt.begin(), prompt.end());
+  Ids out;
+  for (std::int64_t i = 0; i < options.max_new_tokens; ++i) {
+    const std::vector<std::int64_t> window(text.end() - std::min<std::ptrdiff_t>(16, static_cast<std::ptrdiff_t>(text.size())), text.end());
+    const torch::Tensor last_V = model.logits(torch::tensor(window, torch::kInt64).unsqueeze(0)).select(1, -1)[0];
+    const double random = to_unit(random64(options.seed, RandomStream::sampling, number, static_cast<std::uint64_t>(i)));
+    text.push_back(sample_token(last_V, options, random));
+    out.push_back(static_cast<std::int32_t>(text.back()));
   }
-  options.max_new_tokens = 5;
-  CHECK(generate(model, {5, 6}, options, out[1]).size() == 2);  // ends with the end-of-text token
+  return out;
 }
 
-TEST_CASE("the seed decides the sample") {
-  const test::TemporaryDirectory dir;
-  LanguageModel model(test::small_config(dir));
+// Weights far enough from zero that the likeliest token leads clearly and one changes with the text before it.
+core::RunConfig lively(core::RunConfig config) {
+  config.model.initializer_range = 0.3;
+  return config;
+}
+
+TEST_CASE("with the cache, greedy and sampled texts are those without it, up to and beyond the window, in every form of the model") {
+  const TemporaryDirectory dir;
+  std::vector<core::RunConfig> forms{test::small_config(dir), test::small_moe_config(dir), test::small_config(dir),
+                                     test::small_moe_config(dir), test::small_config(dir)};
+  forms[1].moe.eval_capacity_factor = 0.5;  // generation drops nothing
+  forms[2].model.num_key_value_heads = 1;
+  forms[2].model.tie_word_embeddings = true;
+  forms[3].model.qk_norm = core::QkNorm::head;
+  forms[4].model.qk_norm = core::QkNorm::full;
+  Ids longer;
+  for (std::int32_t i = 0; i < 20; ++i) longer.push_back(i * 3);
+  const std::vector<Ids> prompts{{5, 6}, {7, 8, 9, 10, 11, 12, 13, 14, 15}, {3}, longer};  // of 16 positions
+  for (std::size_t form = 0; form < forms.size(); ++form) {
+    CAPTURE(form);
+    LanguageModel model(lively(forms[form]));
+    for (const bool greedy : {true, false}) {
+      SamplingOptions options;
+      options.greedy = greedy;
+      options.temperature = 1;
+      options.seed = 11;
+      options.max_new_tokens = 25;
+      const std::vector<Ids> together = generate(model, prompts, options, std::nullopt);
+      REQUIRE(together.size() == 4);
+      for (std::size_t i = 0; i < prompts.size(); ++i) {
+        CAPTURE(i);
+        CHECK(together[i].size() == 25);
+        CHECK(together[i] == without_cache(model, prompts[i], options, i));
+      }
+    }
+  }
+}
+
+TEST_CASE("a text depends on the seed and its own number, not on the other prompts") {
+  const TemporaryDirectory dir;
+  LanguageModel model(lively(test::small_moe_config(dir)));
   SamplingOptions options;
+  options.temperature = 1;
   options.max_new_tokens = 12;
-  const auto with_seed = [&](std::uint64_t seed) {
-    options.seed = seed;
-    return generate(model, {1}, options, std::nullopt);
-  };
-  CHECK(with_seed(1) == with_seed(1));
-  CHECK(with_seed(1) != with_seed(2));
+  const Ids prompt{1, 2};
+  const auto all = generate(model, {{4, 4, 4}, prompt, {9}, prompt}, options, std::nullopt);
+  CHECK(generate(model, {prompt}, options, std::nullopt, 1)[0] == all[1]);
+  CHECK(generate(model, {{8, 7, 6, 5, 4}, prompt}, options, std::nullopt)[1] == all[1]);
+  CHECK(generate(model, {{9}, prompt}, options, std::nullopt, 2) == std::vector<Ids>{all[2], all[3]});
+  CHECK(all[3] != all[1]);  // the same prompt under another number
+  options.seed = 1;
+  CHECK(generate(model, {prompt}, options, std::nullopt, 1)[0] != all[1]);
+}
+
+TEST_CASE("a text ends with the end-of-text token, and the others go on") {
+  const TemporaryDirectory dir;
+  LanguageModel model(lively(test::small_moe_config(dir)));
+  SamplingOptions options;
+  options.temperature = 1;
+  options.max_new_tokens = 10;
+  const auto open = generate(model, {{5, 6}, {1}}, options, std::nullopt);
+  const std::int32_t end = open[0][3];
+  REQUIRE(std::find(open[0].begin(), open[0].end(), end) == open[0].begin() + 3);
+  REQUIRE(std::find(open[1].begin(), open[1].end(), end) == open[1].end());
+  const auto closed = generate(model, {{5, 6}, {1}}, options, end);
+  CHECK(closed[0] == Ids(open[0].begin(), open[0].begin() + 4));
+  CHECK(closed[1] == open[1]);
+  options.max_new_tokens = 0;
+  CHECK(generate(model, {{5, 6}}, options, std::nullopt) == std::vector<Ids>{{}});
+  CHECK_THROWS_WITH_AS(generate(model, {{5, 6}, {}}, options, std::nullopt), doctest::Contains("no tokens"), core::Error);
 }
 
 TEST_CASE("temperature, top-k and top-p by hand") {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "core/error.h"
 #include "tests/worker/train/small_run.h"
@@ -209,6 +210,61 @@ TEST_CASE("text in, text out: a run on stories, then generation from it") {
   const auto from_checkpoint = generate(dir.path() / "run/checkpoints/step_00000010", "two.json");
   CHECK(from_run["text"].get<std::string>().substr(0, 7) == "The hen");
   CHECK(from_run["tokens"] == from_checkpoint["tokens"]);
+
+  int number = 0;
+  const auto lines_of = [&](const std::vector<std::string>& options, int expected) {
+    const fs::path output = dir.path() / ("batch_" + std::to_string(++number));
+    std::vector<std::string> arguments{"generate", "--from", (dir.path() / "run").string(), "--max-new-tokens", "6", "--threads", "1"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    WorkerProcess worker(arguments, output);
+    CHECK(worker.wait() == expected);
+    return read_file(output);
+  };
+  // One text each, in the order of the prompts, the same from the command line, from lines and from JSON lines.
+  const std::string plain = dir.write("prompts.txt", "The hen\n\n  \nThe fox ran\r\nA story\n");
+  const std::string json = dir.write("prompts.jsonl",
+                                     "{\"prompt\": \"The hen\"}\n{\"prompt\": \"The fox ran\", \"id\": 7}\n{\"prompt\": \"A story\"}");
+  const std::string typed = lines_of({"--json", "--prompt", "The hen", "--prompt", "The fox ran", "--prompt", "A story"}, 0);
+  CHECK(lines_of({"--json", "--prompts-file", plain}, 0) == typed);
+  CHECK(lines_of({"--json", "--prompts-file", json}, 0) == typed);
+  std::istringstream records(typed);
+  std::vector<std::string> prompts;
+  for (std::string line; std::getline(records, line);) {
+    const auto record = nlohmann::json::parse(line);
+    prompts.push_back(record["prompt"]);
+    CHECK(record["text"].get<std::string>().starts_with(record["prompt"].get<std::string>()));
+    CHECK(record["tokens"].size() <= 6);
+    CHECK(record["step"] == 10);
+  }
+  CHECK(prompts == std::vector<std::string>{"The hen", "The fox ran", "A story"});
+  // Many prompts in one file take several batches; each text stays that of its prompt and number.
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "The hen\nThe fox ran\nA story\n";
+  const std::string all = lines_of({"--json", "--prompts-file", dir.write("many.txt", many)}, 0);
+  CHECK(all.starts_with(typed));
+  CHECK(std::count(all.begin(), all.end(), '\n') == 120);
+  const std::string text = lines_of({"--prompts-file", plain, "--greedy"}, 0);
+  CHECK(text.find("\n---\n") != std::string::npos);
+
+  const auto refused = [&](const std::vector<std::string>& options, const std::string& part) {
+    CAPTURE(part);
+    CHECK(lines_of(options, core::kExitUsage).find(part) != std::string::npos);
+  };
+  refused({}, "there is nothing to continue; give --prompt TEXT or --prompts-file FILE");
+  refused({"--prompt", "x", "--prompts-file", plain}, "exclude each other");
+  refused({"--prompts-file", "none.txt"}, "none.txt cannot be read");
+  refused({"--prompts-file", dir.path().string()}, "cannot be read");
+  refused({"--prompts-file", dir.write("empty.txt", " \n\n")}, "has no prompts");
+  for (const char* wrong : {"{\"prompt\": 3}", "[1]", "The hen", "{\"text\": \"The hen\"}"}) {
+    const std::string file = dir.write("wrong.jsonl", "{\"prompt\": \"The hen\"}\n" + std::string(wrong) + "\n");
+    refused({"--prompts-file", file}, "wrong.jsonl:2: is no JSON object with a text \"prompt\"");
+  }
+  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{
+           {"--temperature", "-1"}, {"--temperature", "nan"}, {"--top-p", "1.5"}, {"--top-p", "nan"}, {"--top-k", "-2"},
+           {"--max-new-tokens", "-1"}, {"--seed", "-3"}, {"--seed", "x"}}) {
+    CAPTURE(value);
+    refused({"--prompt", "x", option, value}, option);
+  }
 
   WorkerProcess nothing({"generate", "--from", (dir.path() / "corpus").string(), "--prompt", "x"}, dir.path() / "three.log");
   CHECK(nothing.wait() == core::kExitUsage);
