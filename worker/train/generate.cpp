@@ -25,25 +25,43 @@ std::int64_t sample_token(const torch::Tensor& logits_V, const SamplingOptions& 
   const auto likelier = [&](std::int64_t a, std::int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; };
   if (options.greedy || options.temperature == 0) return *std::min_element(order.begin(), order.end(), likelier);
 
-  const auto size = static_cast<std::int64_t>(order.size());
-  const std::int64_t k = options.top_k > 0 ? std::min(options.top_k, size) : size;
-  std::partial_sort(order.begin(), order.begin() + k, order.end(), likelier);
-  order.resize(static_cast<std::size_t>(k));
-  std::vector<double> weight(order.size());
-  double total = 0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    weight[i] = std::exp((logits[order[i]] - logits[order[0]]) / options.temperature);
-    total += weight[i];
-  }
+  // A heap, because sorting a whole vocabulary takes longer than a small model: most draws end within the likeliest few.
+  const auto rarer = [&](std::int64_t a, std::int64_t b) { return likelier(b, a); };
+  std::make_heap(order.begin(), order.end(), rarer);
+  const double highest = logits[order.front()];
+  const auto weight = [&](std::int64_t id) { return std::exp((logits[id] - highest) / options.temperature); };
+  std::vector<std::int64_t> ranked;
+  const auto ranked_at = [&](std::size_t rank) {
+    while (ranked.size() <= rank) {
+      std::pop_heap(order.begin(), order.end(), rarer);
+      ranked.push_back(order.back());
+      order.pop_back();
+    }
+    return ranked[rank];
+  };
+
+  std::size_t count = order.size();
   double kept = 0;
-  std::size_t count = 0;
-  while (count < weight.size() && (count == 0 || kept < options.top_p * total)) kept += weight[count++];
+  if (options.top_k > 0 && static_cast<std::size_t>(options.top_k) < count) {
+    count = static_cast<std::size_t>(options.top_k);
+    for (std::size_t i = 0; i < count; ++i) kept += weight(ranked_at(i));
+  } else {
+    for (const std::int64_t id : order) kept += weight(id);
+  }
+  if (options.top_p < 1) {
+    const double enough = options.top_p * kept;
+    const std::size_t limit = count;
+    kept = 0;
+    count = 0;
+    while (count < limit && (count == 0 || kept < enough)) kept += weight(ranked_at(count++));
+  }
   double left = random * kept;
   for (std::size_t i = 0; i + 1 < count; ++i) {
-    if (left < weight[i]) return order[i];
-    left -= weight[i];
+    const double own = weight(ranked_at(i));
+    if (left < own) return ranked[i];
+    left -= own;
   }
-  return order[count - 1];
+  return ranked_at(count - 1);
 }
 
 std::vector<std::vector<std::int32_t>> generate(LanguageModel& model, const std::vector<std::vector<std::int32_t>>& prompts,

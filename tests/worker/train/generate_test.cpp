@@ -133,5 +133,30 @@ TEST_CASE("temperature, top-k and top-p by hand") {
   CHECK(sample_token(torch::tensor({1.0, 2.0, 2.0}), options, 0.99) == 1);
 }
 
+TEST_CASE("a draw is the one from the whole sorted vocabulary, for every limit") {
+  torch::manual_seed(6);
+  const torch::Tensor logits_V = torch::randn({200}, torch::kFloat64) * 2;
+  const auto [sorted_V, ids_V] = logits_V.sort(/*dim=*/0, /*descending=*/true);
+  SamplingOptions options;
+  for (const double temperature : {0.5, 1.0, 3.0}) {
+    for (const std::int64_t top_k : {0, 1, 7, 199, 200, 500}) {
+      for (const double top_p : {0.0, 0.3, 0.9, 1.0}) {
+        options.temperature = temperature;
+        options.top_k = top_k;
+        options.top_p = top_p;
+        const std::int64_t k = top_k > 0 ? std::min<std::int64_t>(top_k, 200) : 200;
+        const torch::Tensor p_k = (sorted_V.slice(0, 0, k) / temperature).softmax(0);
+        std::int64_t count = 0;
+        for (double sum = 0; count < k && (count == 0 || sum < top_p); ++count) sum += p_k[count].item<double>();
+        const torch::Tensor end_k = p_k.slice(0, 0, count).cumsum(0) / p_k.slice(0, 0, count).sum();
+        for (const double random : {0.0, 0.2, 0.55, 0.83, 0.97, 0.9999}) {
+          const std::int64_t rank = std::min(count - 1, (end_k <= random).sum().item<std::int64_t>());
+          CHECK(sample_token(logits_V, options, random) == ids_V[rank].item<std::int64_t>());
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace moelab::worker
