@@ -280,6 +280,23 @@ TEST_CASE("a sequence longer than the positions is cut into windows; each id but
   CHECK(score(model, ids_BL.narrow(1, 0, 17), {}).tokens == 2 * 16);
 }
 
+TEST_CASE("a large vocabulary is scored in pieces, and many sequences in batches, with the same sum") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_config(dir);
+  config.model.vocab_size = 70'000;  // 59 rows of fp64 logits a piece, 14 sequences of 16 a batch
+  LanguageModel model(config);
+  const auto ids_BL = torch::tensor(some_ids(20 * 16), torch::kInt64).view({20, 16}) * 1100;
+  const Score together = score(model, ids_BL, {});
+  CHECK(together.tokens == 20 * 15);
+  const torch::NoGradGuard no_grad;
+  double sum = 0;
+  for (std::int64_t b = 0; b < 20; ++b) {
+    const auto log_probability = model.logits(ids_BL.narrow(0, b, 1)).select(0, 0).to(torch::kFloat64).log_softmax(1);
+    for (std::int64_t i = 0; i + 1 < 16; ++i) sum -= log_probability[i][ids_BL[b][i + 1].item<std::int64_t>()].item<double>();
+  }
+  CHECK(together.nll_sum == doctest::Approx(sum).epsilon(1e-7));
+}
+
 TEST_CASE("the score is dropless, and fp32 whatever the run trained in") {
   const TemporaryDirectory dir;
   core::RunConfig config = glm_like(dir);
