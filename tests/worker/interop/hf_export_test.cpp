@@ -107,6 +107,18 @@ TEST_CASE("import, export, import gives equal bits") {
   CHECK(models == 16);
 }
 
+TEST_CASE("half-precision weights stay what they are; an expert bias stays fp32") {
+  auto model = import_transformers(std::filesystem::path(MOELAB_SOURCE_DIR) / "tests" / "golden" / "glm4_moe");
+  for (auto& [name, tensor] : model.tensors) {
+    if (!name.ends_with("router.bias")) tensor = tensor.to(torch::kBFloat16);
+  }
+  const auto written = export_transformers(model.config, model.tensors, "the model");
+  CHECK(json::parse(written.config).at("torch_dtype") == "bfloat16");
+  CHECK((written.tensors.at("model.layers.1.mlp.gate.e_score_correction_bias").scalar_type() == torch::kFloat32));
+  CHECK((written.tensors.at("model.layers.1.mlp.experts.0.up_proj.weight").scalar_type() == torch::kBFloat16));
+  check_round_trip(model);
+}
+
 TEST_CASE("every representable model comes back with the weights it had") {
   struct Case {
     const char* architecture;
