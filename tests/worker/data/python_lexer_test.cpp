@@ -78,6 +78,7 @@ TEST_CASE("an f-string is one string with all that is in its braces") {
   CHECK(classes_of("'{' x") == "SSS.N");
   CHECK(classes_of("f'{a\nx") == "SSSS.N");
   CHECK(classes_of("f'{{' x") == "SSSSS.N");
+  CHECK(classes_of("f'{a:' x") == "SSSSSS.N");
 }
 
 TEST_CASE("no text exhausts the stack or stops the lexer") {
