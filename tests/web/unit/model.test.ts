@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { mergeMember } from '../../../web/src/api/live';
 import type { ExpertLoad, MetricInfo, Run } from '../../../web/src/api/types';
-import { familyTitle, groupsWith, memberNumber } from '../../../web/src/lib/catalog';
+import { entryOf, familyTitle, groupsWith, memberOf } from '../../../web/src/lib/catalog';
 import { differing, flatten, sections } from '../../../web/src/lib/config';
 import { frameCells, layerLoad, ratioPosition } from '../../../web/src/lib/load';
 
@@ -11,11 +11,22 @@ const info = (name: string, group: string, title = name): MetricInfo => ({ name,
 describe('metric catalogue', () => {
   it('matches a family by its number, and nothing that merely looks alike', () => {
     const maxvio = info('router/layer_{l}_maxvio', 'balance by layer', 'MaxVio, layer {l}');
-    expect(memberNumber(maxvio, 'router/layer_12_maxvio')).toBe(12);
-    expect(memberNumber(maxvio, 'router/layer_x_maxvio')).toBeNull();
-    expect(memberNumber(maxvio, 'router/layer_1_maxvio_max')).toBeNull();
-    expect(memberNumber(info('train/loss', 'loss'), 'train/loss')).toBe(-1);
+    expect(memberOf(maxvio, 'router/layer_12_maxvio')).toBe(12);
+    expect(memberOf(maxvio, 'router/layer_x_maxvio')).toBeNull();
+    expect(memberOf(maxvio, 'router/layer_1_maxvio_max')).toBeNull();
+    expect(memberOf(info('train/loss', 'loss'), 'train/loss')).toBe(-1);
     expect(familyTitle(maxvio)).toBe('MaxVio by layer');
+  });
+  it('knows a domain by its name, and a metric of its own before a domain', () => {
+    const domain = info('eval/loss_{d}', 'by domain', 'Evaluation loss, {d}');
+    const hf = info('eval/loss_hf', 'loss');
+    expect(memberOf(domain, 'eval/loss_stack_v2')).toBe('stack_v2');
+    expect(memberOf(domain, 'eval/loss_2')).toBeNull();
+    expect(familyTitle(domain)).toBe('Evaluation loss by domain');
+    expect(entryOf([domain, hf], 'eval/loss_hf')).toBe(hf);
+    expect(entryOf([domain, hf], 'eval/loss_math')).toBe(domain);
+    expect(entryOf([domain, hf], 'eval/cv')).toBeUndefined();
+    expect(groupsWith([domain, hf], ['eval/loss_hf']).map((g) => g.name)).toEqual(['loss']);
   });
   it('groups only what a run has, in catalogue order', () => {
     const catalog = [info('a/x', 'one'), info('b/y', 'two'), info('c/{l}', 'one')];

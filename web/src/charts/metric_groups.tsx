@@ -8,7 +8,7 @@ import { useMemo, useState } from 'react';
 import { catalogQuery, metricNamesQuery } from '../api/queries';
 import type { MetricInfo } from '../api/types';
 import { ErrorState } from '../components/ErrorState';
-import { familyTitle, groupsWith, isFamily, memberNumber } from '../lib/catalog';
+import { entryOf, familyTitle, groupsWith, isFamily, memberOf } from '../lib/catalog';
 import { smooth } from '../lib/smoothing';
 import { EChart } from './EChart';
 import { lineOption, type Line } from './line_option';
@@ -37,24 +37,25 @@ const BETTER = {
 
 interface ChartOf {
   info: MetricInfo;
+  catalog: readonly MetricInfo[];
   runs: ChartRun[];
   names: Names;
   smoothing: number;
 }
 
-function MetricChart({ info, runs, names, smoothing }: ChartOf) {
+function MetricChart({ info, catalog, runs, names, smoothing }: ChartOf) {
   const palette = usePalette();
-  const { series, pending, error } = useSeries(runs, ({ run }) => (names.get(run.id) ?? []).filter((key) => memberNumber(info, key) !== null));
+  const { series, pending, error } = useSeries(runs, ({ run }) => (names.get(run.id) ?? []).filter((key) => entryOf(catalog, key) === info));
   const family = isFamily(info);
   const many = runs.length > 1;
   const option = useMemo(() => {
-    const numbers = [...new Set(series.map(({ key }) => memberNumber(info, key) ?? -1))].sort((a, b) => a - b);
+    const members = [...new Set(series.map(({ key }) => memberOf(info, key) ?? -1))].sort((a, b) => (a < b ? -1 : 1));
     const lines = series.flatMap(({ runId, label, color, dashed, key, title, points }): Line[] => {
-      const rank = numbers.indexOf(memberNumber(info, key) ?? -1);
+      const rank = members.indexOf(memberOf(info, key) ?? -1);
       const line: Line = {
         id: `${runId}:${key}`,
         name: many ? (family ? `${label} · ${title}` : label) : title,
-        color: family && !many ? spread(palette, rank, numbers.length) : color,
+        color: family && !many ? spread(palette, rank, members.length) : color,
         dashed,
         points,
         marked: key.startsWith('eval/'),
@@ -122,7 +123,7 @@ export function MetricGroups({ runs }: ChartProps) {
             {open.includes(group.name) && (
               <div className="grid-charts">
                 {group.metrics.map((info) => (
-                  <MetricChart key={info.name} info={info} runs={runs} names={names} smoothing={smoothing} />
+                  <MetricChart key={info.name} info={info} catalog={data.metrics} runs={runs} names={names} smoothing={smoothing} />
                 ))}
               </div>
             )}
