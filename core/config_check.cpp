@@ -414,7 +414,11 @@ class Checker {
     }
     const bool normalized = e.norm_topk_prob == NormTopk::yes || (e.norm_topk_prob == NormTopk::automatic && e.num_active_experts > 1);
     const bool constant_gate = e.num_active_experts == 1 && e.top1_gate != Top1Gate::prob;
-    if (!normalized && !constant_gate) {
+    if (e.routing == Routing::expert_choice || e.routing == Routing::base || e.routing == Routing::sinkhorn) {
+      conflict({"moe.routing", "train.upcycle"},
+               std::string(name_of(e.routing)) + " weighs experts by scores that do not sum to 1, so the upcycled model would not compute what the dense "
+                                                 "one does; use another, or upcycle false");
+    } else if (e.routing == Routing::token_choice && !normalized && !constant_gate) {
       conflict({"moe.norm_topk_prob", "moe.top1_gate", "moe.num_active_experts", "train.upcycle"},
                std::string("train.upcycle needs combine weights that sum to 1; set norm_topk_prob to true") +
                    (e.num_active_experts == 1 ? ", or moe.top1_gate to ste" : ""));

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/field_io.h"
 #include "core/model_shape.h"
+#include "worker/interop/inference_form.h"
 
 namespace moelab::worker {
 namespace {
@@ -269,7 +270,9 @@ TensorMap hf_tensors(const HfLayout& layout, const core::ModelShape& shape, doub
 
 }  // namespace
 
-ExportedModel export_transformers(const core::RunConfig& config, const TensorMap& weights, const std::string& source) {
+ExportedModel export_transformers(const core::RunConfig& trained, const TensorMap& all_weights, const std::string& source) {
+  const core::RunConfig config = inference_form(trained);
+  const TensorMap weights = inference_weights(all_weights);
   const auto traits = traits_of(config, weights);
   ExportedModel exported{.architecture = ArchitectureChoice(config, traits, source).choose(), .config = {}, .tensors = {}};
   const bool fold = traits.shape.experts > 1 && exported.architecture != HfArchitecture::glm4_moe;

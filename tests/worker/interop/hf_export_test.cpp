@@ -189,6 +189,38 @@ TEST_CASE("every representable model comes back with the weights it had") {
   }
 }
 
+TEST_CASE("routings that are token choice outside training, and parts that only training reads, are exported as what they then compute") {
+  struct Case {
+    const char* architecture;
+    void (*change)(core::RunConfig&);
+  };
+  using core::Routing;
+  const Case cases[] = {
+      {"MixtralForCausalLM", [](core::RunConfig& r) { r.moe.routing = Routing::reinforce, r.moe.num_active_experts = 1; }},
+      {"Glm4MoeForCausalLM", [](core::RunConfig& r) { r.moe.routing = Routing::base, r.moe.num_active_experts = 1; }},
+      {"Glm4MoeForCausalLM", [](core::RunConfig& r) { r.moe.routing = Routing::sinkhorn, r.moe.num_active_experts = 1; }},
+      {"Qwen2MoeForCausalLM", [](core::RunConfig& r) { r.moe.routing = Routing::sinkhorn; }},
+      {"Qwen2MoeForCausalLM", [](core::RunConfig& r) { r.moe.routing = Routing::expert_choice; }},
+      {"MixtralForCausalLM", [](core::RunConfig& r) { r.moe.router_noise = core::RouterNoise::learned, r.moe.mtp_depth = 1; }},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.architecture);
+    auto run = moe_model();
+    run.model.initializer_range = 0.5;
+    c.change(run);
+    LanguageModel model(run);
+    const auto written = export_transformers(run, model_tensors(model), "the run");
+    CHECK(hf_class(written.architecture).name == c.architecture);
+    const auto back = imported(written);
+    LanguageModel loaded(back.config);
+    load_weights(loaded, back.tensors, "the import");
+    torch::manual_seed(4);
+    const auto ids = torch::randint(12, {3, 16});
+    const torch::NoGradGuard no_grad;
+    CHECK((loaded.logits(ids) - model.logits(ids)).abs().max().item<double>() < 1e-5);
+  }
+}
+
 TEST_CASE("what no architecture represents is refused with the reason") {
   using core::RunConfig;
   const auto refused = [](core::RunConfig run, auto change, const std::string& part) {

@@ -64,7 +64,7 @@ double worst_difference(const torch::Tensor& a, const torch::Tensor& b) {
 
 const std::string kTrained[] = {"llama", "mixtral", "mixtral_aux", "glm4_moe"};
 const std::string kCases[] = {"llama",     "llama_tied",   "mixtral",   "mixtral_aux",  "mixtral_k1",      "mixtral_k4",     "olmoe",         "olmoe_norm",
-                              "qwen2_moe", "qwen2_moe_k1", "qwen3_moe", "qwen3_moe_k4", "qwen3_moe_dense", "glm4_moe_plain", "glm4_moe_norms", "glm4_moe"};
+                              "qwen2_moe", "qwen2_moe_k1", "qwen3_moe", "qwen3_moe_k4", "qwen3_moe_dense", "glm4_moe_plain", "glm4_moe_norms", "glm4_moe_groups", "glm4_moe"};
 
 }  // namespace
 
@@ -142,6 +142,8 @@ TEST_CASE("the golden models are not a trivial test: a small change shows") {
   };
   CHECK(logits_with("llama", [](Golden& g) { g.model.config.model.rope_theta *= 2; }) > 1e-3);
   CHECK(logits_with("llama", [](Golden& g) { g.model.config.model.rms_norm_eps *= 100; }) > 2e-5);
+  CHECK(logits_with("glm4_moe_groups", [](Golden& g) { g.model.config.moe.topk_group = g.model.config.moe.n_group; }) > 1e-3);
+  CHECK(logits_with("glm4_moe_groups", [](Golden& g) { g.model.config.moe.group_score = core::GroupScore::max; }) > 1e-3);
   CHECK(logits_with("mixtral", [](Golden& g) { g.model.config.moe.num_active_experts = 1; }) > 1e-3);
   CHECK(logits_with("mixtral", [](Golden& g) { g.model.config.moe.norm_topk_prob = core::NormTopk::no; }) > 1e-3);
   CHECK(logits_with("glm4_moe", [](Golden& g) { g.model.config.moe.routed_scaling_factor = 1; }) > 1e-3);
