@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <functional>
 #include <memory>
 
@@ -98,12 +99,13 @@ TEST_CASE("with the default noise the error is small, and every expert is a copy
     for (const auto& [experts_EXY, matrix_XY] : parts) {
       for (std::int64_t e = 0; e < 4; ++e) {
         const double ratio = ((experts_EXY[e] - matrix_XY).std() / matrix_XY.std()).item<double>();
-        CHECK(ratio == doctest::Approx(1e-3).epsilon(0.15));  // 384 draws
+        CHECK(ratio > 0.85e-3);  // 384 draws
+        CHECK(ratio < 1.15e-3);
         if (e > 0) CHECK_FALSE(torch::equal(experts_EXY[e], experts_EXY[0]));
       }
     }
     CHECK(torch::equal(after.at(layer + "moe.router.weight"), drawn.at(layer + "moe.router.weight")));
-    CHECK(after.at(layer + "moe.router.weight").std().item<double>() == doctest::Approx(0.3).epsilon(0.3));
+    CHECK(std::abs(after.at(layer + "moe.router.weight").std().item<double>() - 0.3) < 0.1);  // 64 draws
   }
   for (const char* name : {"embed_tokens.weight", "layers.1.attn.q.weight", "layers.0.norm_mlp.weight", "lm_head.weight"}) {
     CHECK(torch::equal(after.at(name), before.at(name)));

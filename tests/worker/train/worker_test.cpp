@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "core/error.h"
@@ -237,12 +238,14 @@ TEST_CASE("text in, text out: a run on stories, then generation from it") {
     CHECK(record["step"] == 10);
   }
   CHECK(prompts == std::vector<std::string>{"The hen", "The fox ran", "A story"});
-  // Many prompts in one file take several batches; each text stays that of its prompt and number.
+  // Many prompts take several batches, and every one keeps a number of its own to draw from.
   std::string many;
-  for (int i = 0; i < 40; ++i) many += "The hen\nThe fox ran\nA story\n";
-  const std::string all = lines_of({"--json", "--prompts-file", dir.write("many.txt", many)}, 0);
-  CHECK(all.starts_with(typed));
-  CHECK(std::count(all.begin(), all.end(), '\n') == 120);
+  for (int i = 0; i < 40; ++i) many += "The hen\n";
+  std::istringstream all(lines_of({"--json", "--prompts-file", dir.write("many.txt", many)}, 0));
+  std::set<std::string> different;
+  for (std::string line; std::getline(all, line);) different.insert(line);
+  CHECK(different.size() == 40);
+  CHECK(different.contains(typed.substr(0, typed.find('\n'))));
   const std::string text = lines_of({"--prompts-file", plain, "--greedy"}, 0);
   CHECK(text.find("\n---\n") != std::string::npos);
 
