@@ -1,4 +1,5 @@
 // moelab generate, moelab data prepare: commands that the worker executable carries out in our place.
+#include "core/error.h"
 #include "server/app.h"
 #include "server/cli/become_worker.h"
 #include "server/cli/verbs.h"
