@@ -88,6 +88,6 @@ TEST_CASE("the study of specialisation trains on three domains in both profiles,
       CHECK(data.domains.contains("code"));  // without it there is no table of token types
       CHECK(data.path.empty());
     }
-    CHECK(runs == 4);
+    CHECK(runs == 5);
   }
 }

@@ -109,7 +109,9 @@ TEST_CASE("a database from before runs could be pruned keeps its rows and takes 
   {
     db::Database old(dir.path() / "old.db", {first});
     old.write([&](db::Connection& c) {
-      id = db::RunStore(c).insert(test::new_run("a"), test::at_s(0));
+      id = 1;  // in the columns of that time
+      c.exec("INSERT INTO runs (key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, priority, timeout_s, "
+             "max_restarts, state, queued_ms) VALUES ('k', 'm', 'a', '{}', 0, 1, 1, 1, 1, 0, 0, 0, 'completed', 5)");
       c.exec("INSERT INTO run_events (run_id, time_ms, from_state, to_state, reason) VALUES (" + std::to_string(id) + ", 5, '', 'queued', '')");
       CHECK_THROWS_AS(c.exec("UPDATE runs SET state = 'pruned'"), SQLite::Exception);
     });
@@ -118,6 +120,7 @@ TEST_CASE("a database from before runs could be pruned keeps its rows and takes 
     db::Database database(dir.path() / "old.db");
     database.write([&](db::Connection& c) {
       c.exec("UPDATE runs SET state = 'pruned' WHERE id = " + std::to_string(id));
+      CHECK(db::RunStore(c).get(id).waits_for.empty());
       CHECK(c.handle().execAndGet("SELECT count(*) FROM runs").getInt() == 1);
       CHECK(c.handle().execAndGet("SELECT count(*) FROM run_events WHERE time_ms = 5").getInt() == 1);
       CHECK(c.handle().execAndGet("PRAGMA integrity_check").getString() == "ok");

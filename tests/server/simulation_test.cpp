@@ -304,14 +304,14 @@ class World {
     }
     for (const auto& [device, count] : on_device) CHECK_MESSAGE(count == 1, "device shared: " << device);
     for (const auto& [run, count] : of_run) CHECK_MESSAGE(count == 1, "run trained twice at once: " << run);
+    for (const std::int64_t id : ids_) {
+      if (home_.run(id).state == RunState::completed) completed_once_.insert(id);
+    }
     for (const auto& [pid, worker] : machine_.workers) {
       const std::string key = home_.run(worker.run).waits_for;
       if (key.empty() || worker.started) continue;
       const auto origin = home_.database.read([&](db::Connection& c) { return db::RunStore(c).find_by_key(key); });
       CHECK_MESSAGE(completed_once_.contains(*origin), "run " << worker.run << " was started before the run it starts from had completed");
-    }
-    for (const std::int64_t id : ids_) {
-      if (home_.run(id).state == RunState::completed) completed_once_.insert(id);
     }
     std::size_t listed = 0;
     home_.database.read([&](db::Connection& c) {
