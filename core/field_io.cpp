@@ -208,6 +208,12 @@ requires std::is_enum_v<E> nlohmann::json write(E value) {
 
 // Describing.
 
+const std::pair<const char*, const char*> kRoutingDocs[] = {
+#define MOELAB_ROUTING(name, doc) {#name, doc},
+#include "core/routing_strategies.def"
+#undef MOELAB_ROUTING
+};
+
 template <class T>
 constexpr const char* type_name() {
   if constexpr (is_optional<T>::value) return type_name<typename T::value_type>();
@@ -331,6 +337,9 @@ nlohmann::json schema_json() {
     if (info.range.max < 1e15) entry["max"] = info.range.max;
     if constexpr (std::is_enum_v<T>) {
       for (const auto& [value, name] : EnumNames<T>::values) entry["choices"].push_back(name);
+    }
+    if constexpr (std::is_same_v<T, Routing>) {
+      for (const auto& [name, doc] : kRoutingDocs) entry["choice_docs"][name] = doc;
     }
     fields.push_back(std::move(entry));
   });

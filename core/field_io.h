@@ -33,7 +33,8 @@ std::vector<nlohmann::json> field_values(const RunConfig& config);
 // What each field decides, in the same order.
 const std::vector<FieldScope>& field_scopes();
 
-// Every knob as JSON for `moelab schema` and GET /schema: path, type, default, min, max, choices, unit, doc, in the key or not.
+// Every knob as JSON for `moelab schema` and GET /schema: path, type, default, min, max, choices (choice_docs: their
+// meaning, where a choice is a method of its own), unit, doc, in the key or not.
 nlohmann::json schema_json();
 
 }  // namespace moelab::core

@@ -57,6 +57,11 @@ int schema(const Options& options) {
   for (const json& knob : chosen) {
     table.add({Cell(text_or(knob, "path"), Tone::strong), values_text(knob), default_text(knob), text_or(knob, "unit"),
                Cell(text_or(knob, "doc"), Tone::faint)});
+    if (options.as_csv || !knob.contains("choice_docs")) continue;
+    for (const json& choice : knob.at("choices")) {
+      const std::string name = choice.get<std::string>();
+      table.add({Cell(""), Cell("  " + name), Cell(""), Cell(""), Cell(knob.at("choice_docs").at(name).get<std::string>(), Tone::faint)});
+    }
   }
   std::cout << (options.as_csv ? table.csv() : table.text(Terminal::of_stdout()));
   return core::kExitDone;

@@ -167,6 +167,11 @@ TEST_CASE("schema lists knobs, one group or one knob") {
   const Said group = shell.run({"schema", "moe"});
   CHECK(has(group.out, "moe.lb_gamma"));
   CHECK_FALSE(has(group.out, "train.lr"));
+  // Every routing strategy stands there with what it means.
+  const Said routing = shell.run({"schema", "moe.routing"});
+  const json knob = json::parse(shell.run({"schema", "moe.routing", "--json"}).out).at(0);
+  for (const auto& [name, doc] : knob.at("choice_docs").items()) CHECK(has(routing.out, doc.get<std::string>()));
+  CHECK(knob.at("choice_docs").size() == knob.at("choices").size());
   const Said slip = shell.run({"schema", "trian"});
   CHECK(slip.code == 4);
   CHECK(has(slip.err, "'train'"));
