@@ -72,7 +72,7 @@ def test_transformers_computes_the_same(exported, model):
 
 
 # Moedl's own routing does not limit groups yet.
-@pytest.mark.parametrize("model", [name for name in MODELS if name != "glm4_moe_groups"])
+@pytest.mark.parametrize("model", MODELS)
 def test_score_agrees_with_transformers(exported, model):
     root, report = exported
     for directory in (root / "checkpoints" / model, root / "hf" / model):
