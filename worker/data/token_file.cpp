@@ -45,7 +45,8 @@ TokenMatrix read_npy(const fs::path& file, std::shared_ptr<const MappedFile> map
   if (!type) refuse(key, file, "dtype " + descr[1].str() + " is not supported; save it as uint16, int32 or int64");
   if (!std::regex_search(header, shape, std::regex("'shape': *\\(([0-9]+), *([0-9]*)\\)")))
     refuse(key, file, "must have one or two dimensions; save tokens.reshape(-1) for one sequence");
-  if (header.find("'fortran_order': True") != std::string::npos) refuse(key, file, "is in Fortran order; save numpy.ascontiguousarray(tokens)");
+  if (header.find("'fortran_order': True") != std::string::npos)
+    refuse(key, file, "is in Fortran order; save numpy.ascontiguousarray(tokens)");
   const bool one_dimension = shape[2].length() == 0;
   const std::int64_t rows = one_dimension ? 1 : std::stoll(shape[1].str());
   const std::int64_t columns = std::stoll(shape[one_dimension ? 1 : 2].str());

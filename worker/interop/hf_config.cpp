@@ -98,8 +98,9 @@ std::optional<std::int64_t> token_id(HfKeys& keys, const std::string& key, std::
 void require_full_attention(HfKeys& keys) {
   const json* layers = keys.find("layer_types");
   if (!layers) return;
-  const bool full = layers->is_array() && std::all_of(layers->begin(), layers->end(), [](const json& type) { return type == "full_attention"; });
-  if (!full) keys.refuse("layer_types", "cannot be represented; only full_attention in every layer can");
+  const auto is_full = [](const json& type) { return type == "full_attention"; };
+  if (!layers->is_array() || !std::all_of(layers->begin(), layers->end(), is_full))
+    keys.refuse("layer_types", "cannot be represented; only full_attention in every layer can");
 }
 
 void read_trunk(HfKeys& keys, const std::string& where, HfArchitecture architecture, core::ModelConfig& model) {

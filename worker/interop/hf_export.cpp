@@ -28,8 +28,9 @@ struct ModelTraits {
 };
 
 bool any_bias(const TensorMap& weights) {
-  return std::any_of(weights.begin(), weights.end(),
-                     [](const auto& entry) { return entry.first.ends_with(".moe.router.bias") && entry.second.ne(0).any().template item<bool>(); });
+  return std::any_of(weights.begin(), weights.end(), [](const TensorMap::value_type& entry) {
+    return entry.first.ends_with(".moe.router.bias") && entry.second.ne(0).any().item<bool>();
+  });
 }
 
 ModelTraits traits_of(const core::RunConfig& run, const TensorMap& weights) {
@@ -96,7 +97,9 @@ class ArchitectureChoice {
   HfArchitecture sigmoid() const {
     const auto& shape = traits_.shape;
     if (!traits_.dense_then_moe) refuse("sigmoid scores exist in Transformers only where all dense layers come before the MoE layers");
-    if (run_.model.qk_norm == core::QkNorm::full) refuse("sigmoid scores with model.qk_norm = full exist in no supported Transformers architecture");
+    if (run_.model.qk_norm == core::QkNorm::full) {
+      refuse("sigmoid scores with model.qk_norm = full exist in no supported Transformers architecture");
+    }
     if (traits_.limited_groups && run_.moe.group_score != core::GroupScore::top2sum) {
       refuse("sigmoid scores with limited groups exist in Transformers only with moe.group_score = top2sum");
     }
@@ -223,7 +226,8 @@ class Weights {
   Weights(const TensorMap& tensors, std::string source) : tensors_(tensors), source_(std::move(source)) {}
 
   [[noreturn]] void refuse(const std::string& name, const std::string& why) const {
-    throw core::Error(core::ErrorKind::storage, source_ + ": tensor " + name + " " + why + "; the directory holds another model than its configuration says");
+    throw core::Error(core::ErrorKind::storage,
+                      source_ + ": tensor " + name + " " + why + "; the directory holds another model than its configuration says");
   }
   bool has(const std::string& name) const { return tensors_.contains(name); }
   torch::Tensor take(const std::string& name, torch::IntArrayRef shape) {

@@ -75,7 +75,8 @@ void check_same_function(const core::RunConfig& run, const core::RunConfig& orig
   std::vector<core::Problem> problems;
   const auto same = [&](const char* key, const nlohmann::json& run_value, const nlohmann::json& origin_value) {
     if (run_value == origin_value) return;
-    problems.push_back({key, 0, "is " + value_text(run_value) + " here but " + value_text(origin_value) + " in the weights; set it to that"});
+    problems.push_back(
+        {key, 0, "is " + value_text(run_value) + " here but " + value_text(origin_value) + " in the weights; set it to that"});
   };
   const auto same_field = [&](const char* key) { same(key, core::field_json(run, key), core::field_json(origin, key)); };
   const auto a = core::model_shape(run), b = core::model_shape(origin);

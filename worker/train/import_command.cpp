@@ -32,7 +32,8 @@ std::string tokenizer_of(const std::filesystem::path& directory, std::int64_t vo
 void import_command(const ImportCommand& command, std::ostream& out) {
   OutputDirectory directory(command.out);
   const ImportedModel model = import_transformers(command.from);
-  write_checkpoint(directory.path(), model.config, model.tensors, TrainingState{}, tokenizer_of(command.from, model.config.model.vocab_size));
+  const std::string tokenizer = tokenizer_of(command.from, model.config.model.vocab_size);
+  write_checkpoint(directory.path(), model.config, model.tensors, TrainingState{}, tokenizer);
   directory.commit();
   out << command.from.string() << " imported to " << command.out.string() << '\n';
 }

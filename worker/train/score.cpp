@@ -32,7 +32,8 @@ Score score(LanguageModel& model, const torch::Tensor& ids_BL, const LogitsSink&
   const std::int64_t window = config.model.max_position_embeddings.value_or(config.data.block_size);
   const std::int64_t sequences = ids_BL.size(0), length = ids_BL.size(1);
   // Whole sequences share a batch when each is one window; the windows of a longer one follow each other.
-  const std::int64_t together = length > window ? 1 : std::clamp<std::int64_t>(kLogitsPerBatch / (length * model.shape().vocab), 1, sequences);
+  const std::int64_t together =
+      length > window ? 1 : std::clamp<std::int64_t>(kLogitsPerBatch / (length * model.shape().vocab), 1, sequences);
   const torch::Device device = model.parameters().front().device();
   Score result;
   for (std::int64_t row = 0; row < sequences; row += together) {

@@ -61,8 +61,11 @@ void score_command(const ScoreCommand& command, std::ostream& out) {
   }
   StoredModel stored = read_stored_model(command.model, "--model");
   stored.config.train.precision = core::Precision::fp32;  // the weights are fp32; rounding on the way would only blur the score
-  const auto input = command.tokens.empty() ? ids_of_text(command.text, stored) : ids_of_file(command.tokens, stored.config.model.vocab_size);
-  if (input.ids_BL.size(1) < 2) throw core::Error(core::ErrorKind::data, "there is no next token to score; give sequences of two ids or more");
+  const auto input =
+      command.tokens.empty() ? ids_of_text(command.text, stored) : ids_of_file(command.tokens, stored.config.model.vocab_size);
+  if (input.ids_BL.size(1) < 2) {
+    throw core::Error(core::ErrorKind::data, "there is no next token to score; give sequences of two ids or more");
+  }
   LanguageModel model(stored.config);
   load_weights(model, stored.weights, stored.directory.string());
 

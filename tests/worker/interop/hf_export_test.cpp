@@ -237,7 +237,9 @@ TEST_CASE("what no architecture represents is refused with the reason") {
   refused(sigmoid_model(), [](RunConfig& r) { r.model.qk_norm = core::QkNorm::full; }, "qk_norm = full");
   refused(sigmoid_model(), [](RunConfig& r) { r.moe.moe_stride = 2; }, "all dense layers come before");
   refused(sigmoid_model(), [](RunConfig& r) { r.moe.n_group = 2; }, "top2sum");
-  refused(sigmoid_model(), [](RunConfig& r) { r.moe.num_shared_experts = 1, r.moe.shared_intermediate_size = 7; }, "multiple of the routed width 6");
+  refused(
+      sigmoid_model(), [](RunConfig& r) { r.moe.num_shared_experts = 1, r.moe.shared_intermediate_size = 7; },
+      "multiple of the routed width 6");
 }
 
 TEST_CASE("shared experts of another width are split into experts of the routed width") {

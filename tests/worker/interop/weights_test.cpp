@@ -138,8 +138,8 @@ TEST_CASE("weights may start a run that computes the same function, and no other
   CHECK(contains(differs([](auto& run) { run.moe.score_fn = core::ScoreFn::softmax; }), "moe.score_fn: is softmax here but sigmoid"));
   CHECK(contains(differs([](auto& run) { run.moe.norm_topk_prob = core::NormTopk::no; }), "moe.norm_topk_prob"));
   CHECK(contains(differs([](auto& run) { run.moe.routed_scaling_factor = 2; }), "moe.routed_scaling_factor"));
-  CHECK(contains(differs([](auto& run) { run.model.qk_norm = core::QkNorm::head; }), "model.qk_norm: is head here but none in the weights"));
-  CHECK(contains(differs([](auto& run) { run.moe.lb_bias_target = core::BiasTarget::logit; }), "moe.lb_bias_target: is logit here but score"));
+  CHECK(contains(differs([](auto& run) { run.model.qk_norm = core::QkNorm::head; }), "model.qk_norm: is head here but none"));
+  CHECK(contains(differs([](auto& run) { run.moe.lb_bias_target = core::BiasTarget::logit; }), "lb_bias_target: is logit here but score"));
   const auto grouped = [](std::int64_t groups, std::int64_t kept, core::GroupScore score) {
     return [=](core::RunConfig& run) {
       run.moe.num_experts = 4;
@@ -153,7 +153,8 @@ TEST_CASE("weights may start a run that computes the same function, and no other
   CHECK(contains(between(grouped(4, 2, max), grouped(4, 3, max)), "moe.topk_group: is 2 here but 3"));
   CHECK(contains(between(grouped(2, 1, max), grouped(2, 1, top2sum)), "moe.group_score: is max here but top2sum"));
   CHECK(between(grouped(2, 2, max), grouped(4, 4, top2sum)).empty());  // nothing is limited
-  CHECK(between([](core::RunConfig& run) { run.moe.lb_gamma = 0, run.moe.lb_bias_target = core::BiasTarget::logit; }, [](auto&) {}).empty());
+  const auto no_bias = [](core::RunConfig& run) { run.moe.lb_gamma = 0, run.moe.lb_bias_target = core::BiasTarget::logit; };
+  CHECK(differs(no_bias).empty());
   const auto two = differs([](auto& run) {
     run.model.rope_theta = 1;
     run.model.rms_norm_eps = 1;

@@ -148,11 +148,12 @@ TEST_CASE("a failed export or import leaves nothing, and nothing is overwritten"
   config.moe.score_fn = core::ScoreFn::softmax;  // and shared experts: nothing represents that
   const auto run = saved_run(dir, config);
   const auto before = names_in(dir.path());
-  CHECK(error_of([&] { export_to(run, dir.path() / "hf"); }).find("cannot be exported: softmax scores with ungated shared") != std::string::npos);
+  const auto unrepresentable = error_of([&] { export_to(run, dir.path() / "hf"); });
+  CHECK(unrepresentable.find("cannot be exported: softmax scores with ungated shared") != std::string::npos);
   CHECK(error_of([&] { export_to(dir.path() / "nowhere", dir.path() / "hf"); }).find("--from: ") == 0);
   dir.write("broken/config.json", R"({"architectures": ["GPT2LMHeadModel"]})");
-  CHECK(error_of([&] { import_to(dir.path() / "broken", dir.path() / "in"); }).find("GPT2LMHeadModel cannot be represented: it has LayerNorm") !=
-        std::string::npos);
+  const auto foreign = error_of([&] { import_to(dir.path() / "broken", dir.path() / "in"); });
+  CHECK(foreign.find("GPT2LMHeadModel cannot be represented: it has LayerNorm") != std::string::npos);
   fs::remove_all(dir.path() / "broken");
   CHECK(names_in(dir.path()) == before);
 
@@ -318,7 +319,8 @@ TEST_CASE("what cannot be scored is refused with one clear message") {
   const auto run = saved_run(dir, glm_like(dir));
   const auto why = [&](const std::string& shape, const std::vector<std::int64_t>& ids) {
     dir.write("ids.npy", npy(shape, ids));
-    return error_of([&] { scored({.model = run, .tokens = dir.path() / "ids.npy", .text = {}, .logits = dir.path() / "out.npy", .json = true}); });
+    const ScoreCommand command{.model = run, .tokens = dir.path() / "ids.npy", .text = {}, .logits = dir.path() / "out.npy", .json = true};
+    return error_of([&] { scored(command); });
   };
   CHECK(why("(1,)", {1}).find("no next token to score") != std::string::npos);
   CHECK(why("(2,)", {1, 61}).find("id 61 at position 1 is outside model.vocab_size 61") != std::string::npos);
