@@ -71,7 +71,6 @@ def test_transformers_computes_the_same(exported, model):
     assert report[model]["worst"] < 1e-5
 
 
-# Moedl's own routing does not limit groups yet.
 @pytest.mark.parametrize("model", MODELS)
 def test_score_agrees_with_transformers(exported, model):
     root, report = exported
