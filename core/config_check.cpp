@@ -184,7 +184,8 @@ class Checker {
       refuse_with("moe.lb_gamma", e.lb_gamma > 0, only);
     }
     if (expert_choice || base) {
-      const std::string why = "every expert takes equally many tokens by itself with moe.routing " + std::string(name_of(e.routing)) + "; set it to 0";
+      const std::string why =
+          "every expert takes equally many tokens by itself with moe.routing " + std::string(name_of(e.routing)) + "; set it to 0";
       refuse_with("moe.capacity_factor", e.capacity_factor > 0, why);
       refuse_with("moe.eval_capacity_factor", e.eval_capacity_factor > 0, why);
       refuse_with("moe.lb_coeff", e.lb_coeff > 0, why);
@@ -200,12 +201,14 @@ class Checker {
       refuse_with("moe.z_loss_coeff", e.z_loss_coeff > 0, why);
       refuse_with("moe.orth_coeff", e.orth_coeff > 0, why);
     }
-    refuse_with("moe.router_init", e.router_init != defaults.router_init && (base || hash || (random && e.random_mode == RandomMode::fresh)),
+    refuse_with("moe.router_init",
+                e.router_init != defaults.router_init && (base || hash || (random && e.random_mode == RandomMode::fresh)),
                 base ? "base always starts from orthogonal centroids; leave it out"
                      : std::string(name_of(e.routing)) + " has no router matrix to draw; leave it out");
     if (base && e.num_experts > config_.model.hidden_size) {
-      conflict({"moe.num_experts", "model.hidden_size"},
-               "base starts from orthogonal centroids, so it needs no more experts than model.hidden_size " + text(config_.model.hidden_size));
+      conflict(
+          {"moe.num_experts", "model.hidden_size"},
+          "base starts from orthogonal centroids, so it needs no more experts than model.hidden_size " + text(config_.model.hidden_size));
     }
     require_default("moe.ec_capacity", expert_choice || e.ec_capacity == defaults.ec_capacity, "needs moe.routing expert_choice");
     require_default("moe.ec_scope", expert_choice || e.ec_scope == defaults.ec_scope, "needs moe.routing expert_choice");
@@ -222,12 +225,14 @@ class Checker {
       if (coefficient > 0 && e.n_group == 1) conflict({path, "moe.n_group"}, "balances groups of experts, so it needs moe.n_group above 1");
     }
     for (const auto& [path, coefficient] : {std::pair{"moe.seq_aux_coeff", e.seq_aux_coeff},
-                                           {"moe.cv_importance_coeff", e.cv_importance_coeff},
-                                           {"moe.cv_load_coeff", e.cv_load_coeff}}) {
-      refuse_with(path, coefficient > 0 && !token_choice, "is a loss on token choice; set it to 0 with moe.routing " + std::string(name_of(e.routing)));
+                                            {"moe.cv_importance_coeff", e.cv_importance_coeff},
+                                            {"moe.cv_load_coeff", e.cv_load_coeff}}) {
+      refuse_with(path, coefficient > 0 && !token_choice,
+                  "is a loss on token choice; set it to 0 with moe.routing " + std::string(name_of(e.routing)));
     }
     if (e.cv_load_coeff > 0 && e.router_noise != RouterNoise::learned) {
-      conflict({"moe.cv_load_coeff", "moe.router_noise"}, "smooths the load by the router's own noise, so it needs moe.router_noise learned");
+      conflict({"moe.cv_load_coeff", "moe.router_noise"},
+               "smooths the load by the router's own noise, so it needs moe.router_noise learned");
     }
     if (e.cv_load_coeff > 0 && (e.num_active_experts >= e.num_experts || e.score_fn == ScoreFn::sigmoid || e.lb_gamma > 0)) {
       conflict({"moe.cv_load_coeff", "moe.num_active_experts", "moe.score_fn", "moe.lb_gamma"},
@@ -238,7 +243,8 @@ class Checker {
                "more experts than model.hidden_size " + text(config_.model.hidden_size) + " can never have orthogonal routers");
     }
     if (e.mtp_depth > 0 && config_.data.block_size <= e.mtp_depth + 1) {
-      conflict({"moe.mtp_depth", "data.block_size"}, "predicts beyond every block of " + text(config_.data.block_size) + " tokens; lower it");
+      conflict({"moe.mtp_depth", "data.block_size"},
+               "predicts beyond every block of " + text(config_.data.block_size) + " tokens; lower it");
     }
     require_default("moe.mtp_coeff", e.mtp_depth > 0 || e.mtp_coeff == MoeConfig{}.mtp_coeff, "needs moe.mtp_depth above 0");
   }
@@ -256,9 +262,9 @@ class Checker {
     const MoeConfig& e = config_.moe;
     const double most = 1 / static_cast<double>(e.num_active_experts);
     if (e.num_experts > 1 && e.num_experts > e.num_active_experts && stop.collapse_load >= most) {
-      conflict({"early_stop.collapse_load", "moe.num_active_experts"},
-               "can never be passed: with " + text(e.num_active_experts) + " active experts no expert holds more than 1/" +
-                   text(e.num_active_experts) + " of the assignments; lower it");
+      conflict({"early_stop.collapse_load", "moe.num_active_experts"}, "can never be passed: with " + text(e.num_active_experts) +
+                                                                           " active experts no expert holds more than 1/" +
+                                                                           text(e.num_active_experts) + " of the assignments; lower it");
     }
   }
 
@@ -416,8 +422,9 @@ class Checker {
     const bool constant_gate = e.num_active_experts == 1 && e.top1_gate != Top1Gate::prob;
     if (e.routing == Routing::expert_choice || e.routing == Routing::base || e.routing == Routing::sinkhorn) {
       conflict({"moe.routing", "train.upcycle"},
-               std::string(name_of(e.routing)) + " weighs experts by scores that do not sum to 1, so the upcycled model would not compute what the dense "
-                                                 "one does; use another, or upcycle false");
+               std::string(name_of(e.routing)) +
+                   " weighs experts by scores that do not sum to 1, so the upcycled model would not compute what the dense "
+                   "one does; use another, or upcycle false");
     } else if (e.routing == Routing::token_choice && !normalized && !constant_gate) {
       conflict({"moe.norm_topk_prob", "moe.top1_gate", "moe.num_active_experts", "train.upcycle"},
                std::string("train.upcycle needs combine weights that sum to 1; set norm_topk_prob to true") +

@@ -9,7 +9,8 @@ namespace moelab::core {
 namespace {
 
 void make_absolute(Node& node, const std::filesystem::path& base_dir) {
-  if (node.is_scalar() && !node.text.empty() && !node.text.starts_with(kRunPrefix)) node.text = (base_dir / node.text).lexically_normal().string();
+  if (node.is_scalar() && !node.text.empty() && !node.text.starts_with(kRunPrefix))
+    node.text = (base_dir / node.text).lexically_normal().string();
   for (Node& item : node.items) make_absolute(item, base_dir);
   for (NodeEntry& entry : node.entries) make_absolute(entry.value, base_dir);
 }

@@ -253,7 +253,8 @@ class Planner {
   // A run is of no use without the one it starts from.
   std::vector<bool> with_origins(std::vector<bool> wanted) const {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      for (int at = origins_[i]; wanted[i] && at >= 0; at = origins_[static_cast<std::size_t>(at)]) wanted[static_cast<std::size_t>(at)] = true;
+      for (int at = origins_[i]; wanted[i] && at >= 0; at = origins_[static_cast<std::size_t>(at)])
+        wanted[static_cast<std::size_t>(at)] = true;
     }
     return wanted;
   }

@@ -7,18 +7,18 @@
 namespace moelab::core {
 
 enum class RunState {
-  queued,         // waits for a device
-  starting,       // a worker was launched and has not journalled `started` yet
+  queued,    // waits for a device
+  starting,  // a worker was launched and has not journalled `started` yet
   running,
-  stopping,       // asked to leave (SIGTERM sent), still alive
+  stopping,  // asked to leave (SIGTERM sent), still alive
   completed,
   failed,
   cancelled,
   timed_out,
   out_of_memory,
-  lost,           // the process is proven gone and left no final word, restarts used up
-  pruned,         // ended before its last step by its own early_stop rule: a result, not a failure
-  skipped,        // never started: the run it was to start from did not complete
+  lost,     // the process is proven gone and left no final word, restarts used up
+  pruned,   // ended before its last step by its own early_stop rule: a result, not a failure
+  skipped,  // never started: the run it was to start from did not complete
 };
 
 const std::vector<RunState>& all_run_states();

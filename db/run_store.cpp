@@ -80,8 +80,8 @@ RunId RunStore::insert(const NewRun& run, core::TimePoint now) {
       "VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?) "
       "RETURNING id",
       run.id, run.key, run.matrix, run.name, run.spec.dump(), run.seed, run.total_parameters, run.active_parameters, run.flops_per_token,
-      run.tokens, run.max_steps, run.priority, run.resources.gpus, run.resources.timeout_s, run.resources.max_restarts,
-      run.waits_for, core::RunState::queued, now);
+      run.tokens, run.max_steps, run.priority, run.resources.gpus, run.resources.timeout_s, run.resources.max_restarts, run.waits_for,
+      core::RunState::queued, now);
   row.step();
   const RunId id = row.integer(0);
   record(id, "", core::RunState::queued, "submitted", now);

@@ -120,7 +120,7 @@ class RunStore {
   std::optional<RunRow> find(RunId id);
   RunRow get(RunId id);                                                      // throws Error(not_found)
   std::vector<RunRow> in_states(const std::vector<core::RunState>& states);  // by id
-  std::vector<RunRow> waiting_for_another();  // queued, with waits_for, by id
+  std::vector<RunRow> waiting_for_another();                                 // queued, with waits_for, by id
   nlohmann::json spec(RunId id);
   std::map<std::string, std::int64_t> count_by_state();
   std::vector<RunEventRow> events(RunId id);

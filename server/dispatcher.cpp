@@ -135,8 +135,9 @@ void Dispatcher::skip_orphans() {
       change_if(run.id, [&](db::RunStore& runs) {
         const auto from = origin(runs, run);
         if (from && (!core::is_terminal(from->state) || has_result(from->state))) return false;
-        const std::string what = from ? "run " + std::to_string(from->id) + " (" + from->name + "), which is " + core::to_string(from->state)
-                                      : "a run that is not here";
+        const std::string what = from
+                                     ? "run " + std::to_string(from->id) + " (" + from->name + "), which is " + core::to_string(from->state)
+                                     : "a run that is not here";
         runs.skip(run.id, "it starts from the weights of " + what + "; retry that, then this", clock_.now());
         return true;
       });

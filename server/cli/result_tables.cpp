@@ -27,7 +27,8 @@ Cell delta_cell(const json& row, const std::string& key, int decimals, const std
 
 std::string failures_text(const Client& client, const json& experiment, const Terminal& terminal) {
   std::string text;
-  for (const json& run : list_runs(client, "experiment=" + experiment.at("id").dump() + "&state=failed,timed_out,out_of_memory,lost,skipped")) {
+  for (const json& run :
+       list_runs(client, "experiment=" + experiment.at("id").dump() + "&state=failed,timed_out,out_of_memory,lost,skipped")) {
     text += "  " + terminal.paint(Tone::bad, text_or(run, "name") + " " + text_or(run, "state")) + ": " + text_or(run, "reason") +
             " (moelab logs " + run.at("id").dump() + ")\n";
   }

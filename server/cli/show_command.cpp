@@ -140,8 +140,7 @@ int show(const Options& options) {
   const Terminal terminal = Terminal::of_stdout();
   std::cout << overview(run, terminal) << section("Metrics", metrics_text(run, terminal), terminal)
             << section("Checkpoints", checkpoints_text(run, terminal), terminal)
-            << section("Artifacts", artifacts_text(run, terminal), terminal)
-            << section("History", history_text(run, terminal), terminal);
+            << section("Artifacts", artifacts_text(run, terminal), terminal) << section("History", history_text(run, terminal), terminal);
   if (options.config) std::cout << section("Configuration", config_text(run.at("config"), ""), terminal);
   return core::kExitDone;
 }

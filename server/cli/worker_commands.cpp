@@ -11,21 +11,21 @@ namespace {
 void add_generate(Verbs& verbs) {
   auto from = std::make_shared<std::string>();
   auto verb = std::make_shared<CLI::App*>(nullptr);
-  *verb = &verbs.add(
-      "generate", "Continue a prompt with a trained run",
-      "  moelab generate a1_lb_penalty --prompt 'Once upon a time'\n"
-      "  moelab generate ./checkpoint --prompts-file scripts/prompts/tiny_stories.txt --greedy",
-      [from, verb] {
-        if ((*verb)->count("--prompt") == 0 && (*verb)->count("--prompts-file") == 0) {
-          throw core::Error(core::ErrorKind::usage, "There is nothing to continue: give --prompt TEXT or --prompts-file FILE.");
-        }
-        std::vector<std::string> arguments = {"generate", "--from", model_directory(*from)};
-        pass_on(**verb,
-                {"--prompt", "--prompts-file", "--max-new-tokens", "--temperature", "--top-k", "--top-p", "--seed", "--threads", "--greedy",
-                 "--json"},
-                arguments);
-        return become_worker(arguments);
-      });
+  *verb =
+      &verbs.add("generate", "Continue a prompt with a trained run",
+                 "  moelab generate a1_lb_penalty --prompt 'Once upon a time'\n"
+                 "  moelab generate ./checkpoint --prompts-file scripts/prompts/tiny_stories.txt --greedy",
+                 [from, verb] {
+                   if ((*verb)->count("--prompt") == 0 && (*verb)->count("--prompts-file") == 0) {
+                     throw core::Error(core::ErrorKind::usage, "There is nothing to continue: give --prompt TEXT or --prompts-file FILE.");
+                   }
+                   std::vector<std::string> arguments = {"generate", "--from", model_directory(*from)};
+                   pass_on(**verb,
+                           {"--prompt", "--prompts-file", "--max-new-tokens", "--temperature", "--top-k", "--top-p", "--seed", "--threads",
+                            "--greedy", "--json"},
+                           arguments);
+                   return become_worker(arguments);
+                 });
   CLI::App& options = **verb;
   options.add_option("RUN", *from, "Id or name of a run, or a run or checkpoint directory")->required();
   options.add_option("--prompt", "Text to continue; may be repeated")->take_all()->allow_extra_args(false);

@@ -26,9 +26,9 @@ struct SharePicture {
 // Where the tables of the layers are, in pixels: two side by side, in the order of the layers.
 struct ShareLayout {
   int cell_width = 0, cell_height = 0;
-  int gap = 0;                              // between cells
-  int left = 0, top = 0;                    // of cell (0, 0) in the first table
-  int table_width = 0, table_height = 0;    // with labels and space: the distance between tables
+  int gap = 0;                            // between cells
+  int left = 0, top = 0;                  // of cell (0, 0) in the first table
+  int table_width = 0, table_height = 0;  // with labels and space: the distance between tables
   int tables_wide = 0;
   int width = 0, height = 0;
   bool values = false;  // printed into the cells, when E <= 16

@@ -47,7 +47,8 @@ TEST_CASE("metrics are found under their concrete names") {
   CHECK(metric_title("train/moe/load/e000") == "Load of expert 0");
   CHECK(metric_title("router/layer_10_maxvio") == "MaxVio, layer 10");
   CHECK(metric_title("custom/thing") == "custom/thing");
-  for (const char* name : {"train/los", "train/loss2", "eval/loss_", "eval/loss_Code", "eval/loss_2", "eval/ppl_a-b", "router/layer__maxvio", "router/layer_1_maxviol", "train/moe/load/e", ""}) {
+  for (const char* name : {"train/los", "train/loss2", "eval/loss_", "eval/loss_Code", "eval/loss_2", "eval/ppl_a-b",
+                           "router/layer__maxvio", "router/layer_1_maxviol", "train/moe/load/e", ""}) {
     INFO(name);
     CHECK(find_metric(name) == nullptr);
   }

@@ -32,7 +32,8 @@ TEST_CASE("the paper profile has the published parameter counts") {
   };
   const Plan plan = study("paper");
   const std::set<std::string> later{"k1_gates", "nanomoe_ladder", "moe_emergence"};
-  const auto moe_lab = std::count_if(plan.runs.begin(), plan.runs.end(), [&](const auto& run) { return !later.contains(run.spec.experiment); });
+  const auto moe_lab =
+      std::count_if(plan.runs.begin(), plan.runs.end(), [&](const auto& run) { return !later.contains(run.spec.experiment); });
   CHECK(moe_lab == std::ssize(published_millions));
   for (const auto& [name, millions] : published_millions) {
     INFO(name);

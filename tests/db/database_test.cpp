@@ -103,16 +103,20 @@ TEST_CASE("a database from before runs could be pruned keeps its rows and takes 
   const std::string mark = "{{run_states}}";
   const std::size_t at = first.sql.find(mark);
   REQUIRE(at != std::string::npos);
-  first.sql.replace(at, mark.size(),
-                    "'queued', 'starting', 'running', 'stopping', 'completed', 'failed', 'cancelled', 'timed_out', 'out_of_memory', 'lost'");
+  first.sql.replace(
+      at, mark.size(),
+      "'queued', 'starting', 'running', 'stopping', 'completed', 'failed', 'cancelled', 'timed_out', 'out_of_memory', 'lost'");
   db::RunId id = 0;
   {
     db::Database old(dir.path() / "old.db", {first});
     old.write([&](db::Connection& c) {
       id = 1;  // in the columns of that time
-      c.exec("INSERT INTO runs (key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, priority, timeout_s, "
-             "max_restarts, state, queued_ms) VALUES ('k', 'm', 'a', '{}', 0, 1, 1, 1, 1, 0, 0, 0, 'completed', 5)");
-      c.exec("INSERT INTO run_events (run_id, time_ms, from_state, to_state, reason) VALUES (" + std::to_string(id) + ", 5, '', 'queued', '')");
+      c.exec(
+          "INSERT INTO runs (key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, priority, "
+          "timeout_s, "
+          "max_restarts, state, queued_ms) VALUES ('k', 'm', 'a', '{}', 0, 1, 1, 1, 1, 0, 0, 0, 'completed', 5)");
+      c.exec("INSERT INTO run_events (run_id, time_ms, from_state, to_state, reason) VALUES (" + std::to_string(id) +
+             ", 5, '', 'queued', '')");
       CHECK_THROWS_AS(c.exec("UPDATE runs SET state = 'pruned'"), SQLite::Exception);
     });
   }

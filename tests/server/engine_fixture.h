@@ -76,8 +76,7 @@ struct EngineHome {
   server::EventBus bus;
   server::Ingest ingest{database, paths, clock, bus};
 
-  std::int64_t add_run(const std::string& name, db::Resources resources = {0, 0, 3}, int priority = 0,
-                       const std::string& waits_for = "") {
+  std::int64_t add_run(const std::string& name, db::Resources resources = {0, 0, 3}, int priority = 0, const std::string& waits_for = "") {
     const std::int64_t id = database.write([&](db::Connection& c) {
       db::NewRun run = new_run(name, priority);
       run.resources = resources;

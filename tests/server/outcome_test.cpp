@@ -26,8 +26,9 @@ struct Case {
 
 const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2, {}, false}, kExit75{75, {}, false},
     kKilled{{}, SIGKILL, false}, kOom{{}, SIGKILL, true};
-const db::FinalWord kCompleted{"completed", "", ""}, kFailed{"failed", "data", "no tokens"}, kPruned{"pruned", "collapse", "step 300"}, kPreempted{"preempted", "", ""},
-    kMemory{"failed", "internal", "CUDA out of memory. Tried to allocate 2 GiB"}, kCpuMemory{"failed", "internal", "std::bad_alloc"};
+const db::FinalWord kCompleted{"completed", "", ""}, kFailed{"failed", "data", "no tokens"}, kPruned{"pruned", "collapse", "step 300"},
+    kPreempted{"preempted", "", ""}, kMemory{"failed", "internal", "CUDA out of memory. Tried to allocate 2 GiB"},
+    kCpuMemory{"failed", "internal", "std::bad_alloc"};
 
 }  // namespace
 

@@ -20,7 +20,7 @@ struct AuxInputs {
   const std::vector<Route>& routes;  // one per MoE layer
   const core::MoeConfig& moe;
   const core::ModelShape& shape;
-  std::int64_t sequences = 1;          // B; T = B * L
+  std::int64_t sequences = 1;               // B; T = B * L
   std::vector<torch::Tensor> routers = {};  // [E, D] matrices of the layers that have one
 };
 

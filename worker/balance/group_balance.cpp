@@ -29,7 +29,8 @@ torch::Tensor communication_balance_loss(const AuxInputs& inputs) {
   for (const auto& route : inputs.routes) {
     const auto probability_G = group_probability_G(route, shape);
     const auto group_TK = route.expert_TK.div(shape.experts / shape.groups, "floor");
-    const auto sent_TG = torch::zeros({group_TK.size(0), shape.groups}, probability_G.options().requires_grad(false)).scatter_(1, group_TK, 1.0);
+    const auto sent_TG =
+        torch::zeros({group_TK.size(0), shape.groups}, probability_G.options().requires_grad(false)).scatter_(1, group_TK, 1.0);
     layer_losses.push_back((sent_TG.mean(0) / even * probability_G).sum());
   }
   return torch::stack(layer_losses).mean();

@@ -14,9 +14,9 @@
 namespace moelab::worker {
 
 struct PolicyLoss {
-  torch::Tensor weighted;       // scalar with gradient: rl_coeff * policy - ent_coeff * entropy
-  torch::Tensor policy;         // scalar, detached: -mean_t a_t sum_l log p_l(e_lt)
-  torch::Tensor mean_reward;    // fp64 scalar: mean of -nll over the tokens with a target
+  torch::Tensor weighted;     // scalar with gradient: rl_coeff * policy - ent_coeff * entropy
+  torch::Tensor policy;       // scalar, detached: -mean_t a_t sum_l log p_l(e_lt)
+  torch::Tensor mean_reward;  // fp64 scalar: mean of -nll over the tokens with a target
 };
 
 // REINFORCE (Williams 1992) with the reward r_t = -nll_t of the token's own target and the advantage a_t = (r_t - baseline) /

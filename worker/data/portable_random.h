@@ -1,5 +1,5 @@
-// Owns the random numbers of the data pipeline and the seeds of routing: a pure function of (seed, stream, counter), the same on every machine,
-// compiler and library version, so that a split, a block order or a noisy route needs no saved generator state.
+// Owns the random numbers of the data pipeline and the seeds of routing: a pure function of (seed, stream, counter), the same on every
+// machine, compiler and library version, so that a split, a block order or a noisy route needs no saved generator state.
 #pragma once
 
 #include <cstdint>

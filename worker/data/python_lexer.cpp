@@ -10,9 +10,9 @@ namespace {
 constexpr int kDeepestFString = 20;  // f-strings inside f-strings; nobody writes that many, and text is not to exhaust the stack
 
 constexpr std::array<std::string_view, 35> kPythonKeywords{
-    "False", "None",   "True",  "and",    "as",   "assert", "async",  "await",    "break", "class", "continue", "def",
-    "del",   "elif",   "else",  "except", "finally", "for", "from",   "global",   "if",    "import", "in",      "is",
-    "lambda", "nonlocal", "not", "or",    "pass", "raise",  "return", "try",      "while", "with",  "yield"};
+    "False",  "None",     "True", "and",    "as",      "assert", "async",  "await",  "break", "class",  "continue", "def",
+    "del",    "elif",     "else", "except", "finally", "for",    "from",   "global", "if",    "import", "in",       "is",
+    "lambda", "nonlocal", "not",  "or",     "pass",    "raise",  "return", "try",    "while", "with",   "yield"};
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -119,9 +119,7 @@ class PythonLexer {
     char sign;
     bool triple;
   };
-  bool at_end_of(Quote quote) const {
-    return peek() == quote.sign && (!quote.triple || (peek(1) == quote.sign && peek(2) == quote.sign));
-  }
+  bool at_end_of(Quote quote) const { return peek() == quote.sign && (!quote.triple || (peek(1) == quote.sign && peek(2) == quote.sign)); }
   // A string of one line ends with its line at the latest.
   bool is_cut_off(Quote quote) const { return done() || (!quote.triple && peek() == '\n'); }
 

@@ -6,9 +6,9 @@
 //   OlmoeForCausalLM     softmax scores, any weights, every layer MoE, qk_norm full
 //   Qwen3MoeForCausalLM  softmax scores, any weights, any layers MoE, qk_norm head; or dense with qk_norm head
 //   Glm4MoeForCausalLM   sigmoid scores with an expert bias, shared experts, groups; the first layers may be dense
-// It is the model as it computes outside training (inference_form.h): REINFORCE, BASE, Sinkhorn and the causal form of expert choice are token
-// choice there, router noise and multi-token prediction are dropped.
-// A model that none of them can represent is refused: a silently different model is the worst outcome.
+// It is the model as it computes outside training (inference_form.h): REINFORCE, BASE, Sinkhorn and the causal form of expert choice are
+// token choice there, router noise and multi-token prediction are dropped. A model that none of them can represent is refused: a silently
+// different model is the worst outcome.
 #pragma once
 
 #include <string>

@@ -32,8 +32,8 @@ struct LayoutBuilder {
     const bool mixtral = architecture == HfArchitecture::mixtral;
     const auto block = hf + (mixtral ? "block_sparse_moe." : "mlp.");
     add(block + "gate.weight", moedl + "router.weight", {shape.experts, shape.hidden});
-    out.experts.push_back({block + "experts.", mixtral ? "w1" : "gate_proj", mixtral ? "w3" : "up_proj", mixtral ? "w2" : "down_proj",
-                           moedl + "experts."});
+    out.experts.push_back(
+        {block + "experts.", mixtral ? "w1" : "gate_proj", mixtral ? "w3" : "up_proj", mixtral ? "w2" : "down_proj", moedl + "experts."});
     if (architecture == HfArchitecture::glm4_moe) {
       add(block + "gate.e_score_correction_bias", moedl + "router.bias", {shape.experts});
       if (shape.shared > 0) {

@@ -27,9 +27,9 @@ struct ResidualStream {
 // What every block of one forward pass shares.
 struct ForwardPass {
   torch::ScalarType compute_type = torch::kFloat32;
-  RouterContext router;       // its `sequences` is the B of attention too
-  RopeTable rope;             // by position; with a cache, by row
-  KvCache* cache = nullptr;   // the rows follow what it holds of the sequences of `spans`; null = whole sequences
+  RouterContext router;      // its `sequences` is the B of attention too
+  RopeTable rope;            // by position; with a cache, by row
+  KvCache* cache = nullptr;  // the rows follow what it holds of the sequences of `spans`; null = whole sequences
   std::vector<CacheSpan> spans;
   std::vector<Route> routes;  // filled by the MoE layers, in layer order
 };

@@ -22,11 +22,11 @@ namespace moelab::worker {
 inline constexpr std::int64_t kIgnoredTarget = -100;
 
 struct LossOptions {
-  double ce_scale = 0;   // multiplies the summed cross-entropy: 1 / valid targets of the whole optimiser step; 0 = of this batch
-  double aux_scale = 1;  // multiplies the auxiliary losses: 1 / grad_accum
+  double ce_scale = 0;         // multiplies the summed cross-entropy: 1 / valid targets of the whole optimiser step; 0 = of this batch
+  double aux_scale = 1;        // multiplies the auxiliary losses: 1 / grad_accum
   StepPosition position = {};  // training only: what random routing choices are a function of
   std::optional<double> reward_baseline = {};  // of REINFORCE; empty = the mean reward of the batch
-  bool leaky = false;          // evaluation only: routing may look at later tokens (expert choice over the pooled batch)
+  bool leaky = false;                          // evaluation only: routing may look at later tokens (expert choice over the pooled batch)
 };
 
 struct BatchLoss {

@@ -67,7 +67,8 @@ class Matcher {
     // Largest gain of a chain that ends at each expert (Bellman-Ford: gains have both signs, circles never gain).
     std::vector<double> gain(static_cast<std::size_t>(experts_));
     std::vector<Step> step(static_cast<std::size_t>(experts_));
-    for (std::int64_t e = 0; e < experts_; ++e) gain[static_cast<std::size_t>(e)] = score(token, e), step[static_cast<std::size_t>(e)] = {-1, token};
+    for (std::int64_t e = 0; e < experts_; ++e)
+      gain[static_cast<std::size_t>(e)] = score(token, e), step[static_cast<std::size_t>(e)] = {-1, token};
     for (bool changed = true; changed;) {
       changed = false;
       for (std::int64_t a = 0; a < experts_; ++a) {

@@ -11,9 +11,9 @@
 namespace moelab::worker {
 
 struct GroupLimit {
-  std::int64_t groups = 1;                            // G, divides E
-  std::int64_t allowed = 1;                           // M, 1..G
-  core::GroupScore score = core::GroupScore::max;     // top2sum needs E / G >= 2
+  std::int64_t groups = 1;                         // G, divides E
+  std::int64_t allowed = 1;                        // M, 1..G
+  core::GroupScore score = core::GroupScore::max;  // top2sum needs E / G >= 2
 };
 
 // selection_TE with -inf at every expert outside the token's M best groups. A group's score is its best selection score, or the

@@ -17,8 +17,9 @@ class Hash final : public Router {
   explicit Hash(const RouterParts& parts) : Router(parts, /*learned=*/false) {
     const bool balanced = moe_.hash_mode == core::HashMode::balanced;
     // A buffer, so that a checkpoint carries it: the corpus that a balanced table was made from may be gone.
-    table_VK_ = register_buffer("table", balanced ? balanced_hash_table(torch::ones({shape_.vocab}, torch::kInt64), shape_.experts, shape_.active)
-                                                  : random_hash_table(shape_.vocab, shape_.experts, shape_.active, generator({})));
+    table_VK_ =
+        register_buffer("table", balanced ? balanced_hash_table(torch::ones({shape_.vocab}, torch::kInt64), shape_.experts, shape_.active)
+                                          : random_hash_table(shape_.vocab, shape_.experts, shape_.active, generator({})));
   }
 
   void set_token_frequency(const torch::Tensor& frequency_V) override {
@@ -31,7 +32,8 @@ class Hash final : public Router {
     const auto type = x_TD.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
     Route route;
     route.expert_TK = table_VK_.index_select(0, context.ids_T);
-    route.weight_TK = torch::full_like(route.expert_TK, 1.0 / static_cast<double>(shape_.active), x_TD.options().dtype(type).requires_grad(false));
+    route.weight_TK =
+        torch::full_like(route.expert_TK, 1.0 / static_cast<double>(shape_.active), x_TD.options().dtype(type).requires_grad(false));
     route.count_KE = count_assignments(route.expert_TK, shape_.experts);
     limit_to_capacity(route, torch::zeros({x_TD.size(0), shape_.experts}, route.weight_TK.options()), context);
     return route;

@@ -27,7 +27,8 @@ class Random final : public Router {
       selection_TE = torch::rand({x_TD.size(0), shape_.experts}, generator(position), torch::kFloat32).to(x_TD.device());
     }
     route.expert_TK = select_top_k(selection_TE, shape_.active);
-    route.weight_TK = torch::full_like(route.expert_TK, 1.0 / static_cast<double>(shape_.active), x_TD.options().dtype(type).requires_grad(false));
+    route.weight_TK =
+        torch::full_like(route.expert_TK, 1.0 / static_cast<double>(shape_.active), x_TD.options().dtype(type).requires_grad(false));
     route.count_KE = count_assignments(route.expert_TK, shape_.experts);
     limit_to_capacity(route, selection_TE, context);
     return route;

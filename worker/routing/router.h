@@ -18,7 +18,7 @@ namespace moelab::worker {
 // Where training stands: what every random choice of a router is a function of, beside the seed and the layer, so that a
 // resumed run draws what an uninterrupted one would.
 struct StepPosition {
-  std::int64_t step = 0;      // optimiser steps completed
+  std::int64_t step = 0;  // optimiser steps completed
   std::int64_t max_steps = 1;
   std::int64_t micro_batch = 0;  // within the step
 };

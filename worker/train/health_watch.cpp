@@ -31,7 +31,8 @@ HealthWatch::HealthWatch(const core::MoeConfig& moe, std::vector<std::int64_t> l
   counts_LE_ = torch::zeros({static_cast<std::int64_t>(layers_.size()), moe_.num_experts}, torch::kInt64);
 }
 
-std::vector<HealthAlert> HealthWatch::observe(std::int64_t step, const std::map<std::string, double>& values, const torch::Tensor& counts_LE) {
+std::vector<HealthAlert> HealthWatch::observe(std::int64_t step, const std::map<std::string, double>& values,
+                                              const torch::Tensor& counts_LE) {
   std::vector<HealthAlert> found;
   if (counts_LE.defined()) watch_load(counts_LE, found);
   if (const auto z_loss = values.find("train/z_loss"); z_loss != values.end()) watch_z_loss(step, z_loss->second, found);
@@ -72,9 +73,10 @@ void HealthWatch::watch_load(const torch::Tensor& counts_LE, std::vector<HealthA
   }
   const auto cv_L = (share_LE * E - 1).square().mean(1).sqrt();
   if (const double cv = cv_L.max().item<double>(); cv > kUneven) {
-    alerts.push_back({"load_imbalanced", text("layer %lld: standard deviation / mean of the load is %.2f over %lld logged steps",
-                                              static_cast<long long>(layers_.at(static_cast<std::size_t>(cv_L.argmax().item<std::int64_t>()))),
-                                              cv, static_cast<long long>(kWindow))});
+    alerts.push_back(
+        {"load_imbalanced", text("layer %lld: standard deviation / mean of the load is %.2f over %lld logged steps",
+                                 static_cast<long long>(layers_.at(static_cast<std::size_t>(cv_L.argmax().item<std::int64_t>()))), cv,
+                                 static_cast<long long>(kWindow))});
   }
 }
 
@@ -86,8 +88,8 @@ void HealthWatch::watch_z_loss(std::int64_t step, double z_loss, std::vector<Hea
   while (!z_losses_.empty() && z_losses_.front().first < static_cast<double>(step - kZLossSteps)) z_losses_.pop_front();
   const auto least = std::min_element(z_losses_.begin(), z_losses_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (least != z_losses_.end() && z_loss > 2 * least->second) {
-    alerts.push_back({"z_loss_doubled", text("step %lld: z-loss %.4g is more than twice the %.4g of step %.0f", static_cast<long long>(step),
-                                             z_loss, least->second, least->first)});
+    alerts.push_back({"z_loss_doubled", text("step %lld: z-loss %.4g is more than twice the %.4g of step %.0f",
+                                             static_cast<long long>(step), z_loss, least->second, least->first)});
   }
   z_losses_.emplace_back(static_cast<double>(step), z_loss);
 }

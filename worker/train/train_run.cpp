@@ -116,8 +116,7 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
   model.to(device);
   RoutingArtifacts artifacts(config, data, events, options.run_dir);
   Trainer trainer({config, model, data.train, data.val, events, checkpoints, data.tokenizer ? data.tokenizer->model() : std::string(),
-                   stop_requested,
-                   [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); }});
+                   stop_requested, [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); }});
   if (checkpoint) trainer.resume(*checkpoint);
 
   const core::Cost cost = core::estimate_cost(config);
@@ -154,7 +153,8 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
     case TrainingEnd::diverged:
       ending.status = "failed";
       ending.reason = "non_finite";
-      ending.message = "the loss or gradient norm was not finite up to step " + std::to_string(ending.step) + "; lower train.lr or raise train.warmup_steps";
+      ending.message = "the loss or gradient norm was not finite up to step " + std::to_string(ending.step) +
+                       "; lower train.lr or raise train.warmup_steps";
       ending.exit_code = core::kExitRunFailed;
       break;
   }

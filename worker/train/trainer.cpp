@@ -90,7 +90,8 @@ Trainer::Trainer(TrainerParts parts)
       moe_layers_(moe_layers_of(parts_.model.shape())) {
   const auto parameters = parts_.model.named_parameters();
   for (const std::int64_t number : moe_layers_) {
-    if (const auto* router = parameters.find("layers." + std::to_string(number) + ".moe.router.weight")) routers_.emplace_back(number, *router);
+    if (const auto* router = parameters.find("layers." + std::to_string(number) + ".moe.router.weight"))
+      routers_.emplace_back(number, *router);
   }
 }
 

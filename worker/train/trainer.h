@@ -97,11 +97,11 @@ class Trainer {
   RewardBaseline reward_baseline_;
   CollapseWatch collapse_;
   HealthWatch health_;
-  LoadMeter meter_;       // of logged steps; remembers which experts are dead
+  LoadMeter meter_;             // of logged steps; remembers which experts are dead
   DomainLosses domain_losses_;  // of the step, if it is logged
   LoadMeter step_meter_;        // of one step, for expert-load records and the collapse rule
   Batcher batcher_, validation_;
-  std::vector<std::int64_t> moe_layers_;                          // numbers of the MoE layers
+  std::vector<std::int64_t> moe_layers_;                         // numbers of the MoE layers
   std::vector<std::pair<std::int64_t, torch::Tensor>> routers_;  // layer number and matrix, where there is one
 
   std::int64_t step_ = 0;

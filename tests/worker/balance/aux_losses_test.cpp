@@ -74,7 +74,8 @@ TEST_CASE("load-balance penalty: 1 at balance for every K, E when one expert tak
     const auto uniform = torch::full({8, 8}, 0.125, torch::kFloat64);
     const auto moe = with_penalty(1);
     const auto shape = shape_of(moe, 8, K);
-    CHECK(value(losses_of({softmax_route(uniform, torch::tensor(even).view({8, K}))}, moe, shape).values.at("lb_loss")) == doctest::Approx(1));
+    CHECK(value(losses_of({softmax_route(uniform, torch::tensor(even).view({8, K}))}, moe, shape).values.at("lb_loss")) ==
+          doctest::Approx(1));
     auto collapsed = torch::zeros({8, 8}, torch::kFloat64);
     collapsed.narrow(1, 0, K).fill_(1.0 / static_cast<double>(K));
     const auto worst = route_of(collapsed, collapsed, torch::tensor(first).view({8, K}));

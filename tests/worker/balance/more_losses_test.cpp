@@ -214,7 +214,8 @@ TEST_CASE("the orthogonality loss: zero for orthonormal rows, a worked value, an
   const auto eye = torch::eye(2, 3, torch::kFloat64);
   const auto skew = torch::tensor({{1.0, 1.0, 0.0}, {1.0, 0.0, 2.0}}, torch::kFloat64);  // W W^T = (2 1; 1 5), minus I: 1 + 1 + 1 + 4
   const auto loss = [&](std::vector<torch::Tensor> routers) {
-    return orthogonality_loss({.routes = none, .moe = config.moe, .shape = shape, .sequences = 1, .routers = std::move(routers)}).item<double>();
+    return orthogonality_loss({.routes = none, .moe = config.moe, .shape = shape, .sequences = 1, .routers = std::move(routers)})
+        .item<double>();
   };
   CHECK(loss({eye}) == 0);
   CHECK(loss({skew}) == doctest::Approx(7));
@@ -231,7 +232,7 @@ TEST_CASE("gradients of every loss equal finite differences") {
   const auto noise = torch::randn({8, 6}, torch::kFloat64);
   const auto start = torch::randn({8, 6}, torch::kFloat64);
   const std::function<torch::Tensor(const AuxInputs&)> losses[] = {sequence_balance_loss, device_balance_loss, communication_balance_loss,
-                                                                   cv_importance_loss, cv_load_loss, orthogonality_loss};
+                                                                   cv_importance_loss,    cv_load_loss,        orthogonality_loss};
   for (std::size_t i = 0; i < std::size(losses); ++i) {
     CAPTURE(i);
     const auto value = [&](const torch::Tensor& z_TE) {

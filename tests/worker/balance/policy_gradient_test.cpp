@@ -72,7 +72,8 @@ TEST_CASE("its gradient raises the probability of experts that did better than t
 TEST_CASE("equal rewards give no gradient instead of a division by zero") {
   const auto logits = torch::randn({3, 2}, torch::kFloat64).requires_grad_();
   const auto route = policy_route(logits, torch::tensor({0, 1, 0}, torch::kInt64));
-  policy_gradient_loss({route}, torch::ones({3}, torch::kFloat64), torch::ones({3}, torch::kBool), {}, coefficients(1, 0)).weighted.backward();
+  policy_gradient_loss({route}, torch::ones({3}, torch::kFloat64), torch::ones({3}, torch::kBool), {}, coefficients(1, 0))
+      .weighted.backward();
   CHECK(logits.grad().abs().max().item<double>() == 0);
 }
 

@@ -228,15 +228,24 @@ TEST_CASE("what no architecture represents is refused with the reason") {
     CAPTURE(message);
     CHECK(mentions(message, part));
   };
-  refused(moe_model(), [](RunConfig& r) { r.moe.num_shared_experts = 1; }, "moe.num_shared_experts");
-  refused(moe_model(), [](RunConfig& r) { r.moe.n_group = 2; }, "moe.topk_group");
-  refused(moe_model(), [](RunConfig& r) { r.moe.eval_capacity_factor = 1.25; }, "moe.eval_capacity_factor");
-  refused(dense_model(), [](RunConfig& r) { r.model.qk_norm = core::QkNorm::full; }, "qk_norm = full");
-  refused(dense_model(), [](RunConfig& r) { r.model.hidden_size = 9, r.model.head_dim = 4; }, "model.hidden_size");
-  refused(moe_model(), [](RunConfig& r) { r.model.qk_norm = core::QkNorm::full, r.moe.skip_first_n_moe = 1; }, "qk_norm = full");
-  refused(sigmoid_model(), [](RunConfig& r) { r.model.qk_norm = core::QkNorm::full; }, "qk_norm = full");
-  refused(sigmoid_model(), [](RunConfig& r) { r.moe.moe_stride = 2; }, "all dense layers come before");
-  refused(sigmoid_model(), [](RunConfig& r) { r.moe.n_group = 2; }, "top2sum");
+  refused(
+      moe_model(), [](RunConfig& r) { r.moe.num_shared_experts = 1; }, "moe.num_shared_experts");
+  refused(
+      moe_model(), [](RunConfig& r) { r.moe.n_group = 2; }, "moe.topk_group");
+  refused(
+      moe_model(), [](RunConfig& r) { r.moe.eval_capacity_factor = 1.25; }, "moe.eval_capacity_factor");
+  refused(
+      dense_model(), [](RunConfig& r) { r.model.qk_norm = core::QkNorm::full; }, "qk_norm = full");
+  refused(
+      dense_model(), [](RunConfig& r) { r.model.hidden_size = 9, r.model.head_dim = 4; }, "model.hidden_size");
+  refused(
+      moe_model(), [](RunConfig& r) { r.model.qk_norm = core::QkNorm::full, r.moe.skip_first_n_moe = 1; }, "qk_norm = full");
+  refused(
+      sigmoid_model(), [](RunConfig& r) { r.model.qk_norm = core::QkNorm::full; }, "qk_norm = full");
+  refused(
+      sigmoid_model(), [](RunConfig& r) { r.moe.moe_stride = 2; }, "all dense layers come before");
+  refused(
+      sigmoid_model(), [](RunConfig& r) { r.moe.n_group = 2; }, "top2sum");
   refused(
       sigmoid_model(), [](RunConfig& r) { r.moe.num_shared_experts = 1, r.moe.shared_intermediate_size = 7; },
       "multiple of the routed width 6");

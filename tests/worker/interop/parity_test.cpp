@@ -63,8 +63,9 @@ double worst_difference(const torch::Tensor& a, const torch::Tensor& b) {
 }
 
 const std::string kTrained[] = {"llama", "mixtral", "mixtral_aux", "glm4_moe"};
-const std::string kCases[] = {"llama",     "llama_tied",   "mixtral",   "mixtral_aux",  "mixtral_k1",      "mixtral_k4",     "olmoe",         "olmoe_norm",
-                              "qwen2_moe", "qwen2_moe_k1", "qwen3_moe", "qwen3_moe_k4", "qwen3_moe_dense", "glm4_moe_plain", "glm4_moe_norms", "glm4_moe_groups", "glm4_moe"};
+const std::string kCases[] = {"llama",           "llama_tied",     "mixtral",        "mixtral_aux",     "mixtral_k1", "mixtral_k4",
+                              "olmoe",           "olmoe_norm",     "qwen2_moe",      "qwen2_moe_k1",    "qwen3_moe",  "qwen3_moe_k4",
+                              "qwen3_moe_dense", "glm4_moe_plain", "glm4_moe_norms", "glm4_moe_groups", "glm4_moe"};
 
 }  // namespace
 

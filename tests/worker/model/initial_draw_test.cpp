@@ -33,11 +33,13 @@ TEST_CASE("resid_scaled draws what writes to the residual stream with range / sq
   auto config = large_config();
   config.model.init_scheme = core::InitScheme::resid_scaled;
   const LanguageModel model(config);
-  for (const char* name : {"layers.0.attn.o.weight", "layers.0.mlp.down.weight", "layers.1.moe.experts.down", "layers.1.moe.shared.down.weight"}) {
+  for (const char* name :
+       {"layers.0.attn.o.weight", "layers.0.mlp.down.weight", "layers.1.moe.experts.down", "layers.1.moe.shared.down.weight"}) {
     CAPTURE(name);
     CHECK(deviation(model, name) / (0.02 / std::sqrt(4.0)) == doctest::Approx(1).epsilon(0.03));
   }
-  for (const char* name : {"embed_tokens.weight", "lm_head.weight", "layers.0.attn.q.weight", "layers.0.mlp.up.weight", "layers.1.moe.experts.gate_up"}) {
+  for (const char* name :
+       {"embed_tokens.weight", "lm_head.weight", "layers.0.attn.q.weight", "layers.0.mlp.up.weight", "layers.1.moe.experts.gate_up"}) {
     CAPTURE(name);
     CHECK(deviation(model, name) / 0.02 == doctest::Approx(1).epsilon(0.03));
   }
@@ -49,8 +51,10 @@ TEST_CASE("switch draws a normal of variance scale / fan_in cut at two deviation
   config.model.init_scale = 0.1;
   const LanguageModel model(config);
   const double cut = 0.8796;  // deviation of a standard normal cut at +-2: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1))
-  const std::pair<const char*, double> fan_in[] = {{"layers.0.attn.q.weight", 96},      {"layers.0.mlp.down.weight", 160},
-                                                   {"layers.1.moe.experts.gate_up", 96}, {"layers.1.moe.experts.down", 120},
+  const std::pair<const char*, double> fan_in[] = {{"layers.0.attn.q.weight", 96},
+                                                   {"layers.0.mlp.down.weight", 160},
+                                                   {"layers.1.moe.experts.gate_up", 96},
+                                                   {"layers.1.moe.experts.down", 120},
                                                    {"lm_head.weight", 96}};
   for (const auto& [name, width] : fan_in) {
     CAPTURE(name);

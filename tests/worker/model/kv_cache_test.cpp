@@ -34,11 +34,10 @@ std::vector<std::pair<std::string, core::RunConfig>> forms() {
           {"one key head", with(moe_config(4, 1), [](auto& c) { c.model.num_key_value_heads = 1; })},
           {"tied head", with(small_config(), [](auto& c) { c.model.tie_word_embeddings = true; })},
           {"qk_norm head", with(small_config(), [](auto& c) { c.model.qk_norm = core::QkNorm::head; })},
-          {"qk_norm full", with(small_config(),
-                                [](auto& c) {
-                                  c.model.qk_norm = core::QkNorm::full;
-                                  c.model.num_key_value_heads = 2;
-                                })}};
+          {"qk_norm full", with(small_config(), [](auto& c) {
+             c.model.qk_norm = core::QkNorm::full;
+             c.model.num_key_value_heads = 2;
+           })}};
 }
 
 torch::Tensor whole_text(LanguageModel& model, const Ids& ids) {

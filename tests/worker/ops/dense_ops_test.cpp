@@ -49,7 +49,9 @@ Op normed_heads_op(bool fused, std::int64_t batch, std::int64_t head_dim, torch:
       const auto heads = normed_qkv_heads(in[0], weights, {in[4], in[5], kEps}, batch, head_dim, table);
       return {heads.q_BHLC, heads.k_BGLC, heads.v_BGLC};
     }
-    const auto to_heads = [&](const torch::Tensor& rows) { return rows.view({batch, -1, rows.size(1) / head_dim, head_dim}).transpose(1, 2); };
+    const auto to_heads = [&](const torch::Tensor& rows) {
+      return rows.view({batch, -1, rows.size(1) / head_dim, head_dim}).transpose(1, 2);
+    };
     const auto normed = [&](const torch::Tensor& weight, const torch::Tensor& norm) {
       const auto rows = torch::linear(in[0], weight);
       const auto grouped = rows.view({rows.size(0), -1, norm.size(0)});
@@ -125,8 +127,11 @@ TEST_CASE("norms of queries and keys, by head and over all heads, equal the form
   for (const bool full : {false, true}) {
     CAPTURE(full);
     const auto inputs = [&](torch::ScalarType type) {
-      return Tensors{normal({batch * length, width}, 1, type), normal({heads * head_dim, width}, 2, type), normal({head_dim, width}, 3, type),
-                     normal({head_dim, width}, 4, type), 1 + 0.3 * normal({full ? heads * head_dim : head_dim}, 5, type),
+      return Tensors{normal({batch * length, width}, 1, type),
+                     normal({heads * head_dim, width}, 2, type),
+                     normal({head_dim, width}, 3, type),
+                     normal({head_dim, width}, 4, type),
+                     1 + 0.3 * normal({full ? heads * head_dim : head_dim}, 5, type),
                      1 + 0.3 * normal({head_dim}, 6, type)};
     };
     check_same(normed_heads_op(true, batch, head_dim, torch::kFloat32), normed_heads_op(false, batch, head_dim, torch::kFloat32),

@@ -133,7 +133,9 @@ TEST_CASE("Sinkhorn picks by the plan in training and by the logits in evaluatio
     CHECK(torch::allclose(train.weight_TK, activation.gather(1, train.expert_TK), 0, 1e-6));
     CHECK(torch::allclose(eval.weight_TK, activation.gather(1, eval.expert_TK), 0, 1e-6));
     // The plan balances far better than the logits do.
-    const auto most = [](const Route& route) { return route.count_KE.sum(0).max().item<double>() / static_cast<double>(route.expert_TK.numel()); };
+    const auto most = [](const Route& route) {
+      return route.count_KE.sum(0).max().item<double>() / static_cast<double>(route.expert_TK.numel());
+    };
     CHECK(most(train) < 0.35);
     CHECK(most(eval) > (K == 1 ? 0.6 : 0.4));
   }

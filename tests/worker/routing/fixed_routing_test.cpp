@@ -83,7 +83,8 @@ TEST_CASE("fresh chance is uniform over experts and over pairs of them") {
   const auto route = make_router({config, shape})->route(torch::zeros({60000, 4}), {.training = true});
   CHECK(distinct_in_rows(route.expert_TK));
   CHECK(route.weight_TK.equal(torch::full({60000, 2}, 0.5f)));
-  const auto pair = torch::bincount(route.expert_TK.select(1, 0) * 4 + route.expert_TK.select(1, 1), {}, 16).to(torch::kFloat64).view({4, 4});
+  const auto pair =
+      torch::bincount(route.expert_TK.select(1, 0) * 4 + route.expert_TK.select(1, 1), {}, 16).to(torch::kFloat64).view({4, 4});
   const auto off = (pair / 60000 - 1.0 / 12).abs().masked_fill(torch::eye(4, torch::kBool), 0);
   CHECK(pair.diagonal().sum().item<double>() == 0);
   CHECK(off.max().item<double>() < 5 * std::sqrt(1.0 / 12 / 60000));

@@ -77,7 +77,8 @@ TEST_CASE("token choice equals a plain loop in scores, choices, weights, counts 
     const auto& moe = c.config.moe;
     const double factor = c.context.training ? moe.capacity_factor : c.context.generating ? 0 : moe.eval_capacity_factor;
     const auto route = router->route(tensor_of(c.logits), c.context);
-    const auto expected = reference_route(rows_of(route.score_TE), c.logits, c.bias, moe, {shape.sigmoid_scores, shape.normalize_topk, factor});
+    const auto expected =
+        reference_route(rows_of(route.score_TE), c.logits, c.bias, moe, {shape.sigmoid_scores, shape.normalize_topk, factor});
     REQUIRE(route.logit_TE.equal(tensor_of(c.logits)));
     REQUIRE(has_type(route.weight_TK, torch::kFloat32));
     REQUIRE(route.count_KE.sizes() == torch::IntArrayRef({shape.active, shape.experts}));

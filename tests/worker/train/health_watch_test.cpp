@@ -50,11 +50,17 @@ TEST_CASE("a healthy run has no alerts") {
 TEST_CASE("loads out of bounds over a window are named once a window, with layer and expert") {
   HealthWatch watch(four_experts(), {3});
   const auto skewed = torch::tensor({{70, 5, 13, 12}}, torch::kInt64);
-  const auto found = codes(watch, 1, 250, [](auto step) { return values(steady(step)); }, skewed);
-  CHECK(found == Found{{100, "expert_underused"}, {100, "expert_overused"}, {100, "load_imbalanced"},
-                       {200, "expert_underused"}, {200, "expert_overused"}, {200, "load_imbalanced"}});
+  const auto found = codes(
+      watch, 1, 250, [](auto step) { return values(steady(step)); }, skewed);
+  CHECK(found == Found{{100, "expert_underused"},
+                       {100, "expert_overused"},
+                       {100, "load_imbalanced"},
+                       {200, "expert_underused"},
+                       {200, "expert_overused"},
+                       {200, "load_imbalanced"}});
   HealthWatch again(four_experts(), {3});
-  codes(again, 1, 99, [](auto step) { return values(steady(step)); }, skewed);
+  codes(
+      again, 1, 99, [](auto step) { return values(steady(step)); }, skewed);
   const auto alerts = again.observe(100, values(steady(100)), skewed);
   REQUIRE(alerts.size() == 3);
   CHECK(alerts[0].message == "layer 3: expert 1 got 5.0% of the assignments of 100 logged steps; even is 25.0%");
@@ -71,11 +77,20 @@ TEST_CASE("the z-loss alerts when it is large after its coefficient, and when it
 
 TEST_CASE("a loss far above the window before it is a spike; a dense model has that alert alone") {
   HealthWatch watch({}, {});
-  const auto found = codes(watch, 1, 300, [](auto step) { return std::map<std::string, double>{{"train/loss", step == 150 ? 4.5 : steady(step)}}; },
-                           torch::Tensor());
+  const auto found = codes(
+      watch, 1, 300,
+      [](auto step) {
+        return std::map<std::string, double>{{"train/loss", step == 150 ? 4.5 : steady(step)}};
+      },
+      torch::Tensor());
   CHECK(found == Found{{150, "loss_spike"}});
   HealthWatch young({}, {});
-  CHECK(codes(young, 1, 60, [](auto step) { return std::map<std::string, double>{{"train/loss", step == 50 ? 9 : steady(step)}}; }, torch::Tensor())
+  CHECK(codes(
+            young, 1, 60,
+            [](auto step) {
+              return std::map<std::string, double>{{"train/loss", step == 50 ? 9 : steady(step)}};
+            },
+            torch::Tensor())
             .empty());
 }
 

@@ -28,7 +28,7 @@ struct Outcome {
 // Trains in this process, journal and checkpoints in <dir>/<name>; goes on from the newest checkpoint there.
 // stop_after: how many times the trainer may ask whether to stop before it is told to.
 inline Outcome train(const core::RunConfig& config, const TemporaryDirectory& dir, const std::string& name, int attempt = 1,
-              int stop_after = 1 << 30) {
+                     int stop_after = 1 << 30) {
   const std::filesystem::path run_dir = dir.path() / name;
   std::filesystem::create_directories(run_dir);
   const TrainingData data = load(config, dir);

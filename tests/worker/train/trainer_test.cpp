@@ -40,7 +40,8 @@ TEST_CASE("the losses are those of model, optimiser and schedule run by hand") {
       double sum = 0;
       for (std::int64_t micro = 0; micro < accum; ++micro) {
         const Batch batch = batches.next(sequences);
-        const BatchLoss loss = model.loss(batch.ids_BL, batch.targets_BL, {.ce_scale = 1.0 / (4 * 16), .aux_scale = 1.0 / static_cast<double>(accum)});
+        const BatchLoss loss =
+            model.loss(batch.ids_BL, batch.targets_BL, {.ce_scale = 1.0 / (4 * 16), .aux_scale = 1.0 / static_cast<double>(accum)});
         loss.total.backward();
         sum += loss.ce_sum.item<double>();
         controller.add(loss.routes);

@@ -223,8 +223,8 @@ TEST_CASE("text in, text out: a run on stories, then generation from it") {
   };
   // One text each, in the order of the prompts, the same from the command line, from lines and from JSON lines.
   const std::string plain = dir.write("prompts.txt", "The hen\n\n  \nThe fox ran\r\nA story\n");
-  const std::string json = dir.write("prompts.jsonl",
-                                     "{\"prompt\": \"The hen\"}\n{\"prompt\": \"The fox ran\", \"id\": 7}\n{\"prompt\": \"A story\"}");
+  const std::string json =
+      dir.write("prompts.jsonl", "{\"prompt\": \"The hen\"}\n{\"prompt\": \"The fox ran\", \"id\": 7}\n{\"prompt\": \"A story\"}");
   const std::string typed = lines_of({"--json", "--prompt", "The hen", "--prompt", "The fox ran", "--prompt", "A story"}, 0);
   CHECK(lines_of({"--json", "--prompts-file", plain}, 0) == typed);
   CHECK(lines_of({"--json", "--prompts-file", json}, 0) == typed);
@@ -262,9 +262,14 @@ TEST_CASE("text in, text out: a run on stories, then generation from it") {
     const std::string file = dir.write("wrong.jsonl", "{\"prompt\": \"The hen\"}\n" + std::string(wrong) + "\n");
     refused({"--prompts-file", file}, "wrong.jsonl:2: is no JSON object with a text \"prompt\"");
   }
-  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{
-           {"--temperature", "-1"}, {"--temperature", "nan"}, {"--top-p", "1.5"}, {"--top-p", "nan"}, {"--top-k", "-2"},
-           {"--max-new-tokens", "-1"}, {"--seed", "-3"}, {"--seed", "x"}}) {
+  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{{"--temperature", "-1"},
+                                                                                      {"--temperature", "nan"},
+                                                                                      {"--top-p", "1.5"},
+                                                                                      {"--top-p", "nan"},
+                                                                                      {"--top-k", "-2"},
+                                                                                      {"--max-new-tokens", "-1"},
+                                                                                      {"--seed", "-3"},
+                                                                                      {"--seed", "x"}}) {
     CAPTURE(value);
     refused({"--prompt", "x", option, value}, option);
   }
