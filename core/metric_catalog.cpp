@@ -25,6 +25,8 @@ const std::vector<MetricInfo> kCatalog{
     {"eval/perplexity", "", down, "Evaluation perplexity", "loss", "exp(eval/loss)"},
     {"train/lb_loss", "", down, "Load-balancing penalty", "auxiliary",
      "Switch penalty of the step, before its coefficient; 1 = balanced, num_experts / K = collapsed"},
+    {"eval/lb_loss", "", down, "Load-balancing penalty in evaluation", "auxiliary", "As train/lb_loss, over the validation set"},
+    {"eval/z_loss", "", down, "Router z-loss in evaluation", "auxiliary", "As train/z_loss, over the validation set"},
     {"train/z_loss", "", down, "Router z-loss", "auxiliary", "Mean squared logsumexp of router logits, before its coefficient"},
     {"train/seq_aux_loss", "", down, "Sequence-wise balance loss", "auxiliary",
      "Balance within sequences, before its coefficient; 1 = balanced"},

@@ -3,7 +3,7 @@
 # experiments.yaml, prints the result table and says where the dashboard is.
 # Usage: scripts/demo.sh [--exit] [--all] [--port N] [-- options of `moelab submit`]
 #   --exit   end with the matrix's exit code instead of serving on (the default without a terminal)
-#   --all    train every run of the study's demo profile (about 15 minutes on 2 cores), not the 8 that tell most of it
+#   --all    train all 32 runs of the demo profile, not the 8 that tell most of it
 # Everything it makes is kept in .home (runs, database) and data/ (corpus); a second call trains only what is missing.
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 

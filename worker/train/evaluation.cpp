@@ -21,6 +21,7 @@ std::optional<Evaluation> evaluate(LanguageModel& model, const Batcher& validati
   // Expert choice is evaluated twice: causally, and over whole batches as it is trained.
   const bool twice = model.config().moe.routing == core::Routing::expert_choice && model.shape().experts > 1;
   torch::Tensor leaky_sum = torch::zeros_like(sum);
+  std::map<std::string, torch::Tensor> aux;  // times the sequences of each batch
   model.eval();
   for (std::int64_t first = 0; first < validation.blocks().size() && !stop(); first += sequences_per_batch) {
     const Batch batch = validation.in_order(first, sequences_per_batch);
@@ -30,6 +31,12 @@ std::optional<Evaluation> evaluate(LanguageModel& model, const Batcher& validati
     sum += loss.ce_sum;
     targets += loss.targets;
     meter.add(loss.routes);
+    for (const char* name : {"lb_loss", "z_loss"}) {
+      const auto value = loss.aux.find(name);
+      if (value == loss.aux.end()) continue;
+      const auto term = value->second.to(torch::kFloat64) * ids_BL.size(0);
+      aux[name] = aux[name].defined() ? aux[name] + term : term;
+    }
     if (domains.empty()) continue;
     domain_losses.add(batch, loss.nll_T);
     domain_shares.add(batch.domain_B.repeat_interleave(batch.ids_BL.size(1)), loss.routes, model.shape().active);
@@ -42,6 +49,7 @@ std::optional<Evaluation> evaluate(LanguageModel& model, const Batcher& validati
   std::map<std::string, double> values{
       {"eval/loss", mean}, {"eval/loss_hf", mean * (length - 1) / length}, {"eval/perplexity", std::exp(mean)}};
   if (twice) values["eval/loss_leaky"] = leaky_sum.item<double>() / static_cast<double>(targets);
+  for (const auto& [name, total] : aux) values["eval/" + name] = total.item<double>() / static_cast<double>(validation.blocks().size());
   for (const auto& [domain, domain_mean] : domain_losses.means()) {
     values["eval/loss_" + domain] = domain_mean;
     values["eval/ppl_" + domain] = std::exp(domain_mean);

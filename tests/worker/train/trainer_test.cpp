@@ -96,6 +96,7 @@ TEST_CASE("eval/loss is the mean over all validation targets, whatever the batch
     targets = all.targets;
   }
   CHECK(targets == 96);
+  std::vector<double> z_losses;
   for (const std::int64_t sequences : {1, 4, 6, 100}) {
     const auto evaluation = evaluate(model, validation, sequences, [] { return false; });
     REQUIRE(evaluation);
@@ -104,6 +105,9 @@ TEST_CASE("eval/loss is the mean over all validation targets, whatever the batch
     CHECK(values->at("eval/loss_hf") == doctest::Approx(values->at("eval/loss") * 15 / 16).epsilon(1e-12));
     CHECK(values->at("eval/perplexity") == doctest::Approx(std::exp(values->at("eval/loss"))).epsilon(1e-12));
     CHECK(values->count("eval/maxvio") == 1);
+    z_losses.push_back(values->at("eval/z_loss"));
+    CHECK(z_losses.back() == doctest::Approx(z_losses.front()).epsilon(1e-5));  // a mean over tokens
+    CHECK(values->at("eval/lb_loss") > 0.9);
   }
   CHECK(model.is_training());
   CHECK(!evaluate(model, validation, 1, [] { return true; }));
