@@ -245,6 +245,7 @@ std::map<std::string, double> Trainer::step_metrics(const StepResult& result) co
   values["perf/step_ms"] = seconds_since_log_ / static_cast<double>(steps_since_log_) * 1e3;
   values["perf/peak_memory_mb"] = peak_memory_mb(device_);
   for (const auto& [name, value] : result.aux) values["train/" + name] = value;
+  if (records_load_now(step_)) add_expert_metrics(values);
   if (routers_.empty()) return values;
   if (moe.lb_gamma > 0) values["train/lb_bias_dbg"] = bias_controller_.bias_abs_sum();
   const torch::NoGradGuard no_grad;
@@ -256,6 +257,25 @@ std::map<std::string, double> Trainer::step_metrics(const StepResult& result) co
   }
   values["router/wr_norm"] = sum / static_cast<double>(routers_.size());
   return values;
+}
+
+// A value for every expert of every layer: too many for each logged step.
+void Trainer::add_expert_metrics(std::map<std::string, double>& values) const {
+  const torch::Tensor counts_LE = meter_.counts_LKE().sum(1);
+  const torch::Tensor share_LE = (counts_LE.to(torch::kFloat64) / counts_LE.sum(1, /*keepdim=*/true)).contiguous();
+  const auto biases = parts_.model.expert_biases();  // empty, or one of every MoE layer
+  for (std::size_t i = 0; i < moe_layers_.size(); ++i) {
+    const std::string prefix = "router/layer_" + std::to_string(moe_layers_[i]);
+    const double* share = share_LE.const_data_ptr<double>() + static_cast<std::int64_t>(i) * share_LE.size(1);
+    const torch::Tensor bias_E = biases.empty() ? torch::Tensor() : biases[i].to(torch::kCPU, torch::kFloat64).contiguous();
+    for (std::int64_t e = 0; e < share_LE.size(1); ++e) {
+      values[prefix + "_expert_" + std::to_string(e) + "_frac"] = share[e];
+      if (!bias_E.defined()) continue;
+      char number[40];
+      std::snprintf(number, sizeof number, "_bias_e%03lld", static_cast<long long>(e));
+      values[prefix + number] = bias_E.const_data_ptr<double>()[e];
+    }
+  }
 }
 
 void Trainer::record_step(const StepResult& result) {

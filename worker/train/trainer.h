@@ -79,6 +79,7 @@ class Trainer {
   void record_step(const StepResult& result);
   void record_expert_load();
   std::map<std::string, double> step_metrics(const StepResult& result) const;
+  void add_expert_metrics(std::map<std::string, double>& values) const;
   void watch_for_divergence(const StepResult& result);
   bool evaluate_if_due();  // false: stopped on the way
   void save();

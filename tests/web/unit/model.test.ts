@@ -15,6 +15,9 @@ describe('metric catalogue', () => {
     expect(memberOf(maxvio, 'router/layer_x_maxvio')).toBeNull();
     expect(memberOf(maxvio, 'router/layer_1_maxvio_max')).toBeNull();
     expect(memberOf(info('train/loss', 'loss'), 'train/loss')).toBe(-1);
+    const share = info('router/layer_{l}_expert_{e}_frac', 'load by layer');
+    expect(memberOf(share, 'router/layer_2_expert_10_frac')).toBe(2_000_010);
+    expect(memberOf(share, 'router/layer_2_expert_frac')).toBeNull();
     expect(familyTitle(maxvio)).toBe('MaxVio by layer');
   });
   it('knows a domain by its name, and a metric of its own before a domain', () => {

@@ -136,11 +136,18 @@ TEST_CASE("records come at their intervals, first and last step included") {
     CHECK(event.payload["layers"] == nlohmann::json{0, 1});
   }
   const auto values = events_of(dir.path() / "run", EventType::metrics).back().payload["values"];
-  for (const char* name : {"train/loss", "train/lr", "train/grad_norm", "train/epoch", "num_input_tokens_seen", "perf/tokens_per_sec",
-                           "perf/step_ms", "perf/peak_memory_mb", "train/z_loss", "train/lb_bias_dbg", "train/token_drop_ratio",
-                           "router/maxvio", "router/wr_norm", "router/layer_1_wr_norm", "train/moe/load/e003"}) {
+  for (const char* name :
+       {"train/loss", "train/lr", "train/grad_norm", "train/epoch", "num_input_tokens_seen", "perf/tokens_per_sec", "perf/step_ms",
+        "perf/peak_memory_mb", "train/z_loss", "train/lb_bias_dbg", "train/token_drop_ratio", "router/maxvio", "router/wr_norm",
+        "router/layer_1_wr_norm", "train/moe/load/e003", "router/layer_1_expert_3_frac", "router/layer_0_bias_e002"}) {
     CHECK_MESSAGE(values.contains(name), name);
   }
+  double layer_sum = 0, layer_mean = 0;
+  for (int e = 0; e < 4; ++e) layer_sum += values["router/layer_1_expert_" + std::to_string(e) + "_frac"].get<double>();
+  for (int l = 0; l < 2; ++l) layer_mean += values["router/layer_" + std::to_string(l) + "_expert_2_frac"].get<double>() / 2;
+  CHECK(layer_sum == doctest::Approx(1));
+  CHECK(layer_mean == doctest::Approx(values["train/moe/load/e002"].get<double>()));
+  CHECK_FALSE(events_of(dir.path() / "run", EventType::metrics)[1].payload["values"].contains("router/layer_1_expert_3_frac"));  // step 5
   CHECK(values["num_input_tokens_seen"] == 20 * 4 * 16);
   CHECK(values["train/epoch"] == 2.0);
 }

@@ -13,11 +13,12 @@ function patternOf(name: string): RegExp {
   return pattern;
 }
 
-/** What stands for {l}, {e} (a number) or {d} (a domain) in `key`; -1 when the entry has none; null when `key` is not of this entry. */
+/** What stands for {l}, {e} (a number; one of both orders by layer, then expert) or {d} (a domain) in `key`; -1 when the entry has none; null when `key` is not of this entry. */
 export function memberOf(info: MetricInfo, key: string): number | string | null {
   const found = patternOf(info.name).exec(key);
   if (!found) return null;
   if (found[1] === undefined) return -1;
+  if (found[2] !== undefined) return Number(found[1]) * 1e6 + Number(found[2]); // layer first, then expert
   return info.name.includes('{d}') ? found[1] : Number(found[1]);
 }
 
