@@ -4,14 +4,11 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "tests/worker/train/small_run.h"
+#include "tests/worker/train/train_here.h"
 #include "tests/worker/train/worker_process.h"
-#include "worker/data/data_source.h"
 #include "worker/data/python_lexer.h"
 #include "worker/train/evaluation.h"
-#include "worker/train/routing_artifacts.h"
 #include "worker/train/token_types.h"
-#include "worker/train/trainer.h"
 
 namespace moelab::worker {
 namespace {
@@ -19,6 +16,7 @@ namespace {
 using core::EventType;
 using nlohmann::json;
 using test::events_of;
+using test::load;
 using test::TemporaryDirectory;
 
 core::RunConfig domain_config(const TemporaryDirectory& dir) {
@@ -37,27 +35,6 @@ core::RunConfig domain_config(const TemporaryDirectory& dir) {
   config.model.vocab_size = 320;
   config.train.expert_load_interval = 100;
   return config;
-}
-
-TrainingData load(const core::RunConfig& config, const TemporaryDirectory& dir) {
-  return load_training_data(config, dir.path() / "cache", 1,
-                            {[](std::string_view, std::int64_t, std::int64_t) {}, [](const std::string&) {}});
-}
-
-TrainingEnd train(const core::RunConfig& config, const TemporaryDirectory& dir, const std::string& name, int attempt = 1,
-                  int stop_after = 1 << 30) {
-  const std::filesystem::path run_dir = dir.path() / name;
-  std::filesystem::create_directories(run_dir);
-  const TrainingData data = load(config, dir);
-  EventSink events(run_dir, attempt);
-  CheckpointStore checkpoints(run_dir, config.checkpoint);
-  LanguageModel model(config);
-  RoutingArtifacts artifacts(config, data, events, run_dir);
-  int asked = 0;
-  Trainer trainer({config, model, data.train, data.val, events, checkpoints, "", [&] { return ++asked > stop_after; },
-                   [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); }});
-  if (const auto checkpoint = checkpoints.newest_good([](const std::string&) {})) trainer.resume(*checkpoint);
-  return trainer.run();
 }
 
 // The values of an event type by step that do not measure time or memory.
@@ -160,7 +137,7 @@ TEST_CASE("train/loss_<domain> is the domain's share of a logged step, over all 
   config.train.max_steps = 3;
   config.train.log_interval = 2;
   config.data.shuffle = false;
-  REQUIRE(train(config, dir, "run") == TrainingEnd::completed);
+  REQUIRE(test::train(config, dir, "run").end == TrainingEnd::completed);
   const auto metrics = events_of(dir.path() / "run", EventType::metrics);
   REQUIRE(metrics.size() == 3);  // steps 1, 2, 3
   for (const auto& event : metrics) {
@@ -186,7 +163,7 @@ TEST_CASE("train/loss_<domain> is the domain's share of a logged step, over all 
 
   config.train.batch_size = 2;  // a step of code and math only
   config.train.max_steps = 1;
-  train(config, dir, "two");
+  test::train(config, dir, "two");
   const json values = events_of(dir.path() / "two", EventType::metrics).front().payload["values"];
   CHECK(values.contains("train/loss_math"));
   CHECK_FALSE(values.contains("train/loss_prose"));
@@ -199,7 +176,7 @@ TEST_CASE("stopped at any point, a run on domains loses and repeats nothing, and
   config.train.grad_accum = 3;
   config.train.max_steps = 4;
   config.train.eval_interval = 2;
-  REQUIRE(train(config, dir, "whole") == TrainingEnd::completed);
+  REQUIRE(test::train(config, dir, "whole").end == TrainingEnd::completed);
   const auto file = [&](const std::string& name, const std::string& path) { return test::read_file(dir.path() / name / path); };
   const std::vector<std::string> files{"artifacts/specialisation.json", "artifacts/token_types.json",
                                        "checkpoints/step_00000004/model.safetensors"};
@@ -207,9 +184,9 @@ TEST_CASE("stopped at any point, a run on domains loses and repeats nothing, and
   for (int stop_after = 0; stop_after < 200; stop_after += 7) {  // 7 meets every kind of place: micro-batches, evaluations
     CAPTURE(stop_after);
     const std::string name = "stopped_" + std::to_string(stop_after);
-    if (train(config, dir, name, 1, stop_after) == TrainingEnd::completed) break;
+    if (test::train(config, dir, name, 1, stop_after).end == TrainingEnd::completed) break;
     ++stopped;
-    CHECK(train(config, dir, name, 2) == TrainingEnd::completed);
+    CHECK(test::train(config, dir, name, 2).end == TrainingEnd::completed);
     CHECK(values_of(dir.path() / name, EventType::metrics) == values_of(dir.path() / "whole", EventType::metrics));
     CHECK(values_of(dir.path() / name, EventType::eval) == values_of(dir.path() / "whole", EventType::eval));
     for (const std::string& path : files) {

@@ -10,6 +10,7 @@
 #include "worker/data/data_source.h"
 #include "worker/data/token_frequency.h"
 #include "worker/train/initial_weights.h"
+#include "worker/train/routing_artifacts.h"
 #include "worker/train/trainer.h"
 
 namespace moelab::worker::test {
@@ -37,8 +38,10 @@ inline Outcome train(const core::RunConfig& config, const TemporaryDirectory& di
   LanguageModel model(config);
   model.set_token_frequency(token_frequency(data.train, config.model.vocab_size));
   load_initial_weights(model, config);
+  RoutingArtifacts artifacts(config, data, events, run_dir);
   int asked = 0;
-  Trainer trainer({config, model, data.train, data.val, events, checkpoints, "", [&] { return ++asked > stop_after; }});
+  Trainer trainer({config, model, data.train, data.val, events, checkpoints, "", [&] { return ++asked > stop_after; },
+                   [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); }});
   if (const auto checkpoint = checkpoints.newest_good([](const std::string&) {})) trainer.resume(*checkpoint);
   Outcome outcome{trainer.run(), {}, trainer.last_values()};
   for (const auto& event : events_of(run_dir, core::EventType::metrics)) {
