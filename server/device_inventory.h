@@ -16,8 +16,16 @@ struct DeviceProcess {
   std::int64_t pid = 0;
   std::string user;
   std::string command;
-  double memory_mb = 0;
+  std::optional<double> memory_mb = std::nullopt;  // nothing when the driver does not tell
+  std::int64_t session = 0;                        // of a worker and all its children: the worker's pid; 0 when not known
+  bool graphics = false;                           // draws and does not compute, as a desktop does
+  bool hidden = false;                             // a pid that is not there: just ended, or of another container
 };
+
+// Is it the worker `pid` or a child of it?
+inline bool belongs_to(const DeviceProcess& process, std::int64_t pid) {
+  return pid != 0 && (process.pid == pid || process.session == pid);
+}
 
 struct Device {
   std::string id;  // "gpu0", "cpu1"; stable as long as the machine is
@@ -25,10 +33,12 @@ struct Device {
   int index = 0;  // of a GPU: in PCI bus order
   std::string name;
   std::string uuid;
-  int threads = 1;  // CPU threads for a worker on it
-  std::optional<double> memory_total_mb, memory_used_mb, utilization_pct;
-  std::vector<DeviceProcess> processes;  // that compute on it
-  std::string fault;                     // why it cannot be used at all; empty = fine
+  int threads = 1;        // CPU threads for a worker on it
+  std::vector<int> cpus;  // of a CPU slot: the CPUs a worker is pinned to; empty = those of the daemon
+  std::optional<double> memory_total_mb, memory_used_mb, utilization_pct, temperature_c, power_w;
+  std::vector<DeviceProcess> processes;
+  std::string fault;  // why it cannot be used at all, as the end of a sentence: "has fallen off the bus"; empty = fine
+  bool mig = false;   // in MIG mode: its slices would need leases of their own
 };
 
 class DeviceInventory {

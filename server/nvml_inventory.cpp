@@ -1,5 +1,7 @@
 #include "server/nvml_inventory.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -54,14 +56,14 @@ class NvmlInventory final : public DeviceInventory {
     gpu.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
     NvmlDevice handle = nullptr;
     if (table_.handle_by_index(index, &handle) != kNvmlSuccess) {
-      gpu.fault = "the driver has lost it";
+      gpu.fault = "is lost to the driver";
       return gpu;
     }
     gpu.name = read_text(table_.name, handle);
     gpu.uuid = read_text(table_.uuid, handle);
     NvmlMemory memory{};
     if (table_.memory(handle, &memory) != kNvmlSuccess) {
-      gpu.fault = "the driver has lost it";
+      gpu.fault = "is lost to the driver";
       return gpu;
     }
     gpu.memory_total_mb = static_cast<double>(memory.total) / kBytesPerMb;
@@ -69,7 +71,7 @@ class NvmlInventory final : public DeviceInventory {
     NvmlUtilization utilization{};
     if (table_.utilization(handle, &utilization) == kNvmlSuccess) gpu.utilization_pct = utilization.gpu;
     unsigned mig = 0, pending = 0;
-    if (table_.mig_mode && table_.mig_mode(handle, &mig, &pending) == kNvmlSuccess && mig != 0) gpu.fault = "it is in MIG mode";
+    if (table_.mig_mode && table_.mig_mode(handle, &mig, &pending) == kNvmlSuccess && mig != 0) gpu.mig = true;
     gpu.processes = read_processes(handle);
     return gpu;
   }
@@ -87,8 +89,12 @@ class NvmlInventory final : public DeviceInventory {
     if (result != kNvmlSuccess) return list;
     for (unsigned i = 0; i < count; ++i) {
       const ProcessInfo info = process_info(raw[i].pid);
-      list.push_back({raw[i].pid, info.user, info.command,
-                      raw[i].used_memory == kNotKnown ? 0 : static_cast<double>(raw[i].used_memory) / kBytesPerMb});
+      DeviceProcess process{raw[i].pid, info.user, info.command};
+      if (raw[i].used_memory != kNotKnown) process.memory_mb = static_cast<double>(raw[i].used_memory) / kBytesPerMb;
+      const pid_t session = ::getsid(static_cast<pid_t>(raw[i].pid));
+      process.hidden = session < 0;
+      process.session = std::max(0, session);
+      list.push_back(std::move(process));
     }
     return list;
   }
@@ -120,10 +126,6 @@ std::unique_ptr<DeviceInventory> make_nvml_inventory(const NvmlTable& table, con
   }
   auto inventory = std::make_unique<NvmlInventory>(table, pool);
   const std::vector<Device> devices = inventory->list();
-  if (!devices.empty() && std::none_of(devices.begin(), devices.end(), [](const Device& d) { return d.fault.empty(); })) {
-    *why_not = "No GPUs: of " + devices.front().id + ", " + devices.front().fault;
-    return nullptr;
-  }
   if (devices.empty()) {
     *why_not = pool ? "No GPUs: CUDA_VISIBLE_DEVICES=" + *pool + " selects none" : "No GPUs: the NVIDIA driver finds none";
     return nullptr;

@@ -185,8 +185,13 @@ struct DeviceProcessView {
   std::int64_t pid = 0;
   std::string user;
   std::string command;
-  double memory_mb = 0;
-  bool own = false;  // a worker of this daemon
+  std::optional<double> memory_mb;
+  bool own = false;  // a worker of this daemon, or a child of one
+};
+
+struct DeviceRunView {
+  RunId id = 0;
+  std::string name;
 };
 
 struct DeviceView {
@@ -195,15 +200,17 @@ struct DeviceView {
   std::string name;
   int index = 0;
   std::string uuid;  // empty for a CPU slot
-  int threads = 0;   // CPU threads a worker on it gets
+  int threads = 0;        // CPU threads a worker on it gets
+  std::vector<int> cpus;  // of a CPU slot: the CPUs its worker is pinned to; empty = any
   std::optional<double> memory_total_mb;
   std::optional<double> memory_used_mb;
   std::optional<double> utilization_pct;
-  std::string state;  // free | leased (a run of ours) | busy (somebody else, or just left: see note)
-  std::string note;   // why it is busy; empty otherwise
-  std::optional<RunId> run_id;
-  std::string run_name;
-  OptionalTime since;
+  std::optional<double> temperature_c;
+  std::optional<double> power_w;
+  std::string state;                // to_string(DeviceState)
+  std::string note;                 // one sentence: why it is not free; of a leased one: what is amiss with it
+  std::vector<DeviceRunView> runs;  // that hold it; more than one share it
+  OptionalTime since;               // the oldest of them
   std::vector<DeviceProcessView> processes;
 };
 

@@ -13,21 +13,18 @@ namespace {
 
 using nlohmann::json;
 
-// Free: nobody. Leased: our run. Busy: whose processes, or why.
+// Its runs, and the sentence about it.
 std::string holder(const json& device) {
-  if (device.at("run").is_object()) return "run " + device.at("run").at("id").dump() + " " + text_or(device.at("run"), "name");
   std::string text;
-  for (const json& process : device.at("processes")) {
-    if (process.at("own").get<bool>()) continue;
-    text += (text.empty() ? "" : ", ") + text_or(process, "user") + ": " + text_or(process, "command") + " (pid " +
-            process.at("pid").dump() + ")";
-  }
+  for (const json& run : device.at("runs")) text += (text.empty() ? "" : ", ") + ("run " + run.at("id").dump() + " " + text_or(run, "name"));
   const std::string note = text_or(device, "note");
   return text.empty() || note.empty() ? text + note : text + "; " + note;
 }
 
 Tone device_tone(const std::string& state) {
-  return state == "free" ? Tone::good : state == "busy" ? Tone::bad : Tone::active;
+  if (state == "free") return Tone::good;
+  if (state == "leased") return Tone::active;
+  return state == "disabled" ? Tone::faint : Tone::bad;
 }
 
 std::string memory_text(const json& device) {
@@ -89,7 +86,7 @@ void add_device_verbs(Verbs& verbs) {
     bool as_json = false, as_csv = false, only_url = false;
   };
   auto devices = std::make_shared<Options>();
-  CLI::App& gpus_verb = verbs.add("gpus", "Devices: free, leased (by which run) or busy (with whose process)",
+  CLI::App& gpus_verb = verbs.add("gpus", "Devices: which are free, which run holds one, why one is not used",
                                   "  moelab gpus\n  moelab gpus --json", [devices] { return gpus(devices->as_json, devices->as_csv); });
   auto* json_flag = gpus_verb.add_flag("--json", devices->as_json, "As JSON");
   gpus_verb.add_flag("--csv", devices->as_csv, "As CSV")->excludes(json_flag);

@@ -81,8 +81,15 @@ json series_json(const SeriesView& series) {
 }
 
 json process_json(const DeviceProcessView& process) {
-  return {
-      {"pid", process.pid}, {"user", process.user}, {"command", process.command}, {"memory_mb", process.memory_mb}, {"own", process.own}};
+  return {{"pid", process.pid},
+          {"user", process.user},
+          {"command", process.command},
+          {"memory_mb", or_null(process.memory_mb)},
+          {"own", process.own}};
+}
+
+json device_run_json(const DeviceRunView& run) {
+  return {{"id", run.id}, {"name", run.name}};
 }
 
 json device_json(const DeviceView& device) {
@@ -92,12 +99,16 @@ json device_json(const DeviceView& device) {
           {"index", device.index},
           {"uuid", device.uuid},
           {"threads", device.threads},
+          {"cpus", device.cpus},
           {"memory_total_mb", or_null(device.memory_total_mb)},
           {"memory_used_mb", or_null(device.memory_used_mb)},
           {"utilization_pct", or_null(device.utilization_pct)},
+          {"temperature_c", or_null(device.temperature_c)},
+          {"power_w", or_null(device.power_w)},
           {"state", device.state},
           {"note", device.note},
-          {"run", device.run_id ? json{{"id", *device.run_id}, {"name", device.run_name}} : json(nullptr)},
+          {"run", device.runs.empty() ? json(nullptr) : device_run_json(device.runs.front())},
+          {"runs", array_of(device.runs, device_run_json)},
           {"since", or_null(device.since)},
           {"processes", array_of(device.processes, process_json)}};
 }

@@ -1,7 +1,7 @@
 // Every device: free, leased (by which run), or busy (with whose process).
 import { Group, Skeleton, Stack, Tooltip } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
-import { IconCircleCheck, IconLock, IconPlayerPlay, IconServerOff, type Icon } from '@tabler/icons-react';
+import { IconAlertTriangle, IconBan, IconCircleCheck, IconClockPause, IconLock, IconPlayerPlay, IconServerOff, type Icon } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { CSSProperties } from 'react';
 import { Link } from 'react-router';
@@ -17,6 +17,9 @@ const LOOKS: Record<Device['state'], { label: string; icon: Icon; color: string 
   free: { label: 'Free', icon: IconCircleCheck, color: 'var(--state-completed)' },
   leased: { label: 'Leased', icon: IconPlayerPlay, color: 'var(--state-running)' },
   busy: { label: 'Busy', icon: IconLock, color: 'var(--state-failed)' },
+  quarantined: { label: 'Quarantined', icon: IconClockPause, color: 'var(--state-failed)' },
+  disabled: { label: 'Disabled', icon: IconBan, color: 'var(--state-cancelled)' },
+  faulty: { label: 'Faulty', icon: IconAlertTriangle, color: 'var(--state-failed)' },
 };
 
 function gigabytes(megabytes: number): string {
@@ -43,7 +46,6 @@ function Meter({ label, share, text }: { label: string; share: number | null; te
 function DeviceCard({ device, now }: { device: Device; now: number }) {
   const look = LOOKS[device.state];
   const { memory_total_mb: total, memory_used_mb: used, utilization_pct: busy } = device;
-  const foreign = device.processes.filter((process) => !process.own);
   return (
     <article className="card" aria-label={`${device.id}: ${look.label}`} data-device={device.id}>
       <div className="card-body">
@@ -76,13 +78,7 @@ function DeviceCard({ device, now }: { device: Device; now: number }) {
               )}
             </>
           )}
-          {device.state === 'busy' && (
-            <span>
-              {foreign.length > 0
-                ? `Somebody else's work is on it: ${[...new Set(foreign.map((process) => process.user))].join(', ')}.`
-                : 'Memory or utilisation says that somebody works on it.'}
-            </span>
-          )}
+          {device.note && <span>{device.note}</span>}
         </div>
         <Stack gap={12}>
           <Meter
