@@ -18,6 +18,7 @@ ONLY_ROOM_OF = {
     "SQLiteCpp/": "db",
     "sqlite3.h": "db",
     "httplib.h": "server",
+    "boost/": "server",
     "nvml.h": "server",
     "torch/": "worker",
     "ATen/": "worker",
