@@ -147,6 +147,7 @@ class Expander {
   void add(const std::vector<const Choice*>& taken, const Choice& seed, bool excludable) {
     ExpandedRun run;
     run.line = taken.empty() ? experiment_.line : taken.front()->line;
+    run.depends_on = experiment_.depends_on;
     Layer varied;
     for (const Choice* choice : taken) {
       const std::string part = label(*choice);
@@ -155,6 +156,7 @@ class Expander {
       place += (place.empty() ? "" : ",") + part;
       run.notes += (run.notes.empty() || choice->notes.empty() ? "" : "\n") + choice->notes;
       run.tags.insert(run.tags.end(), choice->tags.begin(), choice->tags.end());
+      run.depends_on.insert(run.depends_on.end(), choice->depends_on.begin(), choice->depends_on.end());
       varied.insert(varied.end(), choice->settings.begin(), choice->settings.end());
     }
     for (const Choice* choice : taken) append_profile(varied, choice->profiles);

@@ -17,6 +17,7 @@ struct ExpandedRun {
   Layer settings;       // applied after Expansion::base: the choices taken, their profile overlays, the seed
   std::string notes;
   std::vector<std::string> tags;
+  std::vector<Reference> depends_on;  // of the experiment and of the choices taken
   int line = 0;
 };
 

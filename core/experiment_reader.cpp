@@ -50,8 +50,16 @@ class ExperimentReader {
     experiment_.baseline_line = reader.line_of("baseline");
     experiment_.notes = reader.text("notes");
     experiment_.tags = reader.texts("tags");
+    experiment_.depends_on = read_references(reader, experiment_.name + ".depends_on");
     experiment_.priority = reader.integer("priority", -1000, 1000).value_or(0);
     experiment_.max_concurrent = reader.integer("max_concurrent", 0, 100'000).value_or(0);
+  }
+
+  static std::vector<Reference> read_references(MapReader& reader, const std::string& path) {
+    std::vector<Reference> references;
+    const int line = reader.line_of("depends_on");
+    for (std::string& name : reader.texts("depends_on")) references.push_back({std::move(name), path, line});
+    return references;
   }
 
   void read_settings(MapReader& reader) {
@@ -68,7 +76,7 @@ class ExperimentReader {
     experiment_.profiles = read_profiles(reader.find("profiles"), experiment_.name + ".profiles", layers_, profile_names_, problems_);
   }
 
-  // A variant: notes, tags and profiles beside its knobs.
+  // A variant: notes, tags, depends_on and profiles beside its knobs.
   Choice read_choice(const Node& node, const std::string& prefix, bool may_have_name) {
     Choice choice;
     choice.line = node.line;
@@ -78,6 +86,7 @@ class ExperimentReader {
     if (may_have_name) choice.label = reader.text("name");
     choice.notes = reader.text("notes");
     choice.tags = reader.texts("tags");
+    choice.depends_on = read_references(reader, prefix + ".depends_on");
     choice.profiles = read_profiles(reader.find("profiles"), prefix + ".profiles", layers_, profile_names_, problems_);
     choice.settings = layers_.read(without_slips(reader.rest(), prefix), prefix);
     return choice;
@@ -85,7 +94,7 @@ class ExperimentReader {
 
   // A misspelt reserved key is no knob, and its nearest name is no knob either.
   Node without_slips(Node knobs, const std::string& prefix) {
-    static const std::vector<std::string> kReserved{"notes", "tags", "profiles"};
+    static const std::vector<std::string> kReserved{"notes", "tags", "depends_on", "profiles"};
     std::erase_if(knobs.entries, [&](const NodeEntry& entry) {
       const bool slip = !is_field(entry.key) && !nearest_name(entry.key, kReserved).empty();
       if (slip) problems_.push_back({prefix + '.' + entry.key, entry.line, "unknown key" + did_you_mean(entry.key, kReserved)});

@@ -19,6 +19,13 @@ inline constexpr std::int64_t kMaxRuns = 10'000;  // of one file, before `only`
 using Layer = std::vector<Assignment>;
 using ProfileLayers = std::map<std::string, Layer>;
 
+// Another run, or all runs of an experiment, as the file calls them.
+struct Reference {
+  std::string name;
+  std::string path;  // the key that names it, for messages
+  int line = 0;
+};
+
 // One way to take at one crossing of the product: a value of an axis, a row of a zip, a variant, a seed.
 struct Choice {
   std::string label;  // a variant's name; empty = made from the settings ("capacity_factor=1.5")
@@ -26,6 +33,7 @@ struct Choice {
   ProfileLayers profiles;  // overlays that a variant brings for a profile
   std::string notes;
   std::vector<std::string> tags;
+  std::vector<Reference> depends_on;
   int line = 0;
 };
 using Dimension = std::vector<Choice>;
@@ -39,6 +47,7 @@ struct ExperimentDef {
   std::vector<std::string> tags;
   int priority = 0;
   int max_concurrent = 0;
+  std::vector<Reference> depends_on;  // of each of its runs
   Layer settings;  // `defaults`, `resources`, `checkpoint` and the scalars of `matrix`
   ProfileLayers profiles;
   std::vector<Dimension> dimensions;  // the first varies slowest: variants, then matrix, zip and sweep

@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "core/baseline.h"
+#include "core/circle.h"
 #include "core/config_check.h"
+#include "core/dependency.h"
 #include "core/draft_run.h"
 #include "core/field_io.h"
 #include "core/layer_reader.h"
@@ -49,7 +51,7 @@ class Planner {
     for (const ExperimentDef& experiment : file_.experiments) draft(experiment);
     check_total();
     baselines_ = find_baselines(drafts_, problems_, plan_.warnings);
-    origins_ = find_origins(drafts_, problems_);
+    dependencies_ = find_dependencies(drafts_, problems_);
     report_conflicts();
     if (!problems_.empty()) {
       sort_and_unify(problems_);
@@ -230,10 +232,11 @@ class Planner {
   void fill_plan() {
     plan_.matrix = file_.name;
     plan_.profile = request_.profile;
-    const std::vector<bool> wanted = with_origins(select());
+    keys_.resize(drafts_.size());
+    const std::vector<bool> wanted = with_dependencies(select());
     const std::vector<nlohmann::json> varied = find_varied();
     ContentHasher hasher(request_.cache_dir);
-    std::map<std::string, std::string> first_with_key;
+    std::map<std::string, std::size_t> first_with_key;
     for (std::size_t i = 0; i < drafts_.size(); ++i) {
       if (!wanted[i]) continue;
       PlannedRun planned = price(i, hasher);
@@ -241,45 +244,83 @@ class Planner {
       if (baselines_[i] >= 0) {
         const auto baseline = static_cast<std::size_t>(baselines_[i]);
         planned.spec.baseline = drafts_[baseline].run.name;
-        planned.spec.baseline_key = run_key(resolved(baseline, hasher), hasher).hex;
+        planned.spec.baseline_key = key_of(baseline, hasher).hex;
       }
-      const auto [first, is_first] = first_with_key.emplace(planned.spec.key, planned.spec.experiment + '/' + planned.spec.name);
-      if (!is_first) planned.same_as = first->second;
+      const auto [first, is_first] = first_with_key.emplace(planned.spec.key, i);
+      if (!is_first) planned.same_as = full_name(first->second);
       add_experiment(*drafts_[i].experiment);
       plan_.runs.push_back(std::move(planned));
     }
+    require_an_order(wanted, first_with_key);
   }
 
-  // A run is of no use without the one it starts from.
-  std::vector<bool> with_origins(std::vector<bool> wanted) const {
+  std::string full_name(std::size_t i) const { return drafts_[i].experiment->name + '/' + drafts_[i].run.name; }
+
+  // A run that waits for another is of no use without it.
+  std::vector<bool> with_dependencies(std::vector<bool> wanted) const {
+    std::vector<std::size_t> line;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      for (int at = origins_[i]; wanted[i] && at >= 0; at = origins_[static_cast<std::size_t>(at)])
-        wanted[static_cast<std::size_t>(at)] = true;
+      if (wanted[i]) line.push_back(i);
+    }
+    for (std::size_t next = 0; next < line.size(); ++next) {
+      for (const int earlier : dependencies_.earlier[line[next]]) {
+        const auto i = static_cast<std::size_t>(earlier);
+        if (!wanted[i]) line.push_back(i);
+        wanted[i] = true;
+      }
     }
     return wanted;
   }
 
-  // The configuration with its origin by key: two runs that start from equal runs are equal.
-  RunConfig resolved(std::size_t i, ContentHasher& hasher) const {
-    RunConfig config = drafts_[i].config;
-    if (origins_[i] >= 0) {
-      config.train.init_from = std::string(kRunPrefix) + run_key(resolved(static_cast<std::size_t>(origins_[i]), hasher), hasher).hex;
+  // Equal runs train once, so runs may wait for each other that do not by name.
+  void require_an_order(const std::vector<bool>& wanted, const std::map<std::string, std::size_t>& first_with_key) const {
+    std::vector<std::vector<int>> links(drafts_.size());
+    for (std::size_t i = 0; i < drafts_.size(); ++i) {
+      if (!wanted[i]) continue;
+      const std::size_t from = first_with_key.at(keys_[i].hex);
+      for (const int earlier : dependencies_.earlier[i]) {
+        const std::size_t to = first_with_key.at(keys_[static_cast<std::size_t>(earlier)].hex);
+        if (to != from) links[from].push_back(static_cast<int>(to));
+      }
     }
+    std::vector<Problem> problems;
+    for (const std::vector<int>& circle : find_circles(links)) {
+      problems.push_back({"depends_on", 0,
+                          "equal runs train once, so no run of this circle could ever start: " + circle_text(drafts_, circle) +
+                              "; `moelab plan` without these links says which runs are equal"});
+    }
+    if (!problems.empty()) throw Error(ErrorKind::config, request_.source_name, std::move(problems));
+  }
+
+  // The configuration with its origin by key: two runs that start from equal runs are equal. The origin has been keyed.
+  RunConfig resolved(std::size_t i) const {
+    RunConfig config = drafts_[i].config;
+    const int origin = dependencies_.origins[i];
+    if (origin >= 0) config.train.init_from = std::string(kRunPrefix) + keys_[static_cast<std::size_t>(origin)].hex;
     return config;
   }
 
-  PlannedRun price(std::size_t index, ContentHasher& hasher) const {
+  const RunKey& key_of(std::size_t i, ContentHasher& hasher) {
+    std::vector<std::size_t> chain;  // from here to the first run that has a key or starts from none
+    for (int at = static_cast<int>(i); at >= 0 && keys_[static_cast<std::size_t>(at)].hex.empty();
+         at = dependencies_.origins[static_cast<std::size_t>(at)])
+      chain.push_back(static_cast<std::size_t>(at));
+    for (auto link = chain.rbegin(); link != chain.rend(); ++link) keys_[*link] = run_key(resolved(*link), hasher);
+    return keys_[i];
+  }
+
+  PlannedRun price(std::size_t index, ContentHasher& hasher) {
     const DraftRun& draft = drafts_[index];
     PlannedRun planned;
-    planned.spec.config = resolved(index, hasher);
-    RunKey key = run_key(planned.spec.config, hasher);
-    planned.missing = std::move(key.missing);
+    const RunKey& key = key_of(index, hasher);
+    planned.spec.config = resolved(index);
+    planned.missing = key.missing;
     planned.cost = estimate_cost(draft.config);
     RunSpec& spec = planned.spec;
     spec.matrix = file_.name;
     spec.experiment = draft.experiment->name;
     spec.name = draft.run.name;
-    spec.key = std::move(key.hex);
+    spec.key = key.hex;
     spec.notes = draft.run.notes;
     spec.tags = draft.experiment->tags;
     for (const std::string& tag : draft.run.tags) {
@@ -287,7 +328,19 @@ class Planner {
     }
     spec.priority = draft.experiment->priority;
     spec.max_concurrent = draft.experiment->max_concurrent;
+    add_dependencies(index, planned, hasher);
     return planned;
+  }
+
+  void add_dependencies(std::size_t index, PlannedRun& planned, ContentHasher& hasher) {
+    std::set<std::string> keys;
+    for (const int earlier : dependencies_.earlier[index]) {
+      const auto i = static_cast<std::size_t>(earlier);
+      planned.waits_for.push_back(full_name(i));
+      const std::string& key = key_of(i, hasher).hex;
+      if (earlier != dependencies_.origins[index] && key != planned.spec.key) keys.insert(key);
+    }
+    planned.spec.depends_on.assign(keys.begin(), keys.end());
   }
 
   void add_experiment(const ExperimentDef& experiment) {
@@ -318,7 +371,9 @@ class Planner {
   MatrixFile file_;
   std::vector<Problem> problems_;
   std::vector<DraftRun> drafts_;
-  std::vector<int> baselines_, origins_;
+  std::vector<int> baselines_;
+  Dependencies dependencies_;
+  std::vector<RunKey> keys_;  // per draft, made when first asked for
   std::vector<Counted> conflicts_, warned_;
   Plan plan_;
 };

@@ -26,6 +26,7 @@ struct PlanRequest {
 struct PlannedRun {
   RunSpec spec;  // spec.config has absolute paths and, for a dense model, its MoE knobs at their off values
   Cost cost;
+  std::vector<std::string> waits_for;  // EXPERIMENT/RUN of every run that must have completed before
   // Settings of the run that its experiment varies, by dotted path.
   nlohmann::json varied = nlohmann::json::object();
   // data.*, train.init_from: named but not there. Such a run can be planned, not submitted; its key holds the name of the
@@ -61,7 +62,7 @@ Plan make_plan(const PlanRequest& request);
 void require_data(const Plan& plan, const std::string& source_name);
 
 // {"matrix", "profile", "runs": [{"name", "experiment", "key", "state": "planned", "same_as", "data_missing", "total_parameters",
-//  "active_parameters", "flops_per_token", "tokens", "memory_bytes", "baseline", "tags", "notes", "varied", "config"}],
+//  "active_parameters", "flops_per_token", "tokens", "memory_bytes", "baseline", "depends_on", "tags", "notes", "varied", "config"}],
 //  "totals": {"runs", "distinct", "tokens", "flops"}, "warnings": [{"path", "line", "message"}]}
 nlohmann::json to_json(const Plan& plan);
 

@@ -14,6 +14,7 @@ nlohmann::json run_json(const PlannedRun& run) {
   json["same_as"] = run.same_as.empty() ? nlohmann::json() : nlohmann::json(run.same_as);
   json["data_missing"] = run.data_missing();
   json["baseline"] = run.spec.baseline.empty() ? nlohmann::json() : nlohmann::json(run.spec.baseline);
+  json["depends_on"] = run.waits_for;
   json["tags"] = run.spec.tags;
   json["notes"] = run.spec.notes;
   json["varied"] = run.varied;

@@ -12,6 +12,7 @@ nlohmann::json to_json(const RunSpec& spec) {
           {"baseline", spec.baseline},
           {"baseline_key", spec.baseline_key},
           {"key", spec.key},
+          {"depends_on", spec.depends_on},
           {"notes", spec.notes},
           {"tags", spec.tags},
           {"priority", spec.priority},
@@ -28,6 +29,7 @@ RunSpec run_spec_from_json(const nlohmann::json& json, const std::string& source
     spec.baseline = json.value("baseline", "");
     spec.baseline_key = json.value("baseline_key", "");
     spec.key = json.value("key", "");
+    spec.depends_on = json.value("depends_on", std::vector<std::string>{});
     spec.notes = json.value("notes", "");
     spec.tags = json.value("tags", std::vector<std::string>{});
     spec.priority = json.value("priority", 0);

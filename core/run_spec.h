@@ -17,6 +17,7 @@ struct RunSpec {
                              // baseline itself; may be a run of another experiment
   std::string baseline_key;  // key of that run, by which it is found wherever it is listed; empty = none
   std::string key;           // 64 hex digits, see run_key.h
+  std::vector<std::string> depends_on;  // keys of runs that must have completed before, beside the one whose weights it starts from
   std::string notes;
   std::vector<std::string> tags;
   int priority = 0;        // larger runs sooner
