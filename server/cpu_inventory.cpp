@@ -1,9 +1,9 @@
-#include <sched.h>
-
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
+#include "server/cpu_slots.h"
 #include "server/device_inventory.h"
 #include "server/nvml_inventory.h"
 
@@ -11,14 +11,7 @@ namespace moelab::server {
 namespace {
 
 constexpr int kDefaultSlots = 4;
-
-// Cores this process may use: fewer than the machine has under taskset or in a container with a CPU set.
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
+constexpr std::chrono::seconds kDriverRetry{10};
 
 std::string cpu_model() {
   std::ifstream in("/proc/cpuinfo");
@@ -33,15 +26,19 @@ std::string cpu_model() {
 
 class CpuInventory final : public DeviceInventory {
  public:
-  explicit CpuInventory(int slots) {
-    const int cores = usable_cores();
+  CpuInventory(int slots, bool pin) {
+    const std::vector<LogicalCpu> cpus = read_cpus();
+    const int cores = std::max(1, cpus.empty() ? static_cast<int>(std::thread::hardware_concurrency()) : static_cast<int>(cpus.size()));
     const int count = slots > 0 ? slots : std::min(kDefaultSlots, cores);
+    const bool pinned = pin && !cpus.empty();
+    const auto parts = pinned ? divide(cpus, count) : std::vector<std::vector<int>>(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
       Device slot;
       slot.id = "cpu" + std::to_string(i);
       slot.index = i;
       slot.name = cpu_model();
       slot.threads = std::max(1, cores / count);
+      slot.cpus = parts[static_cast<std::size_t>(i)];
       slots_.push_back(slot);
     }
   }
@@ -71,29 +68,16 @@ class JoinedInventory final : public DeviceInventory {
   std::unique_ptr<DeviceInventory> gpus_, cpus_;
 };
 
-class NotedInventory final : public DeviceInventory {
- public:
-  NotedInventory(std::unique_ptr<DeviceInventory> inner, std::string note) : inner_(std::move(inner)), note_(std::move(note)) {}
-  std::string name() const override { return inner_->name(); }
-  std::string note() const override { return note_; }
-  std::vector<Device> list() override { return inner_->list(); }
-
- private:
-  std::unique_ptr<DeviceInventory> inner_;
-  std::string note_;
-};
-
 }  // namespace
 
-std::unique_ptr<DeviceInventory> make_cpu_inventory(int slots) {
-  return std::make_unique<CpuInventory>(slots);
+std::unique_ptr<DeviceInventory> make_cpu_inventory(int slots, bool pin) {
+  return std::make_unique<CpuInventory>(slots, pin);
 }
 
-std::unique_ptr<DeviceInventory> make_inventory(int cpu_slots) {
-  std::string why_not;
-  std::unique_ptr<DeviceInventory> gpus = make_nvml_inventory(&why_not);
-  if (!gpus) return std::make_unique<NotedInventory>(make_cpu_inventory(cpu_slots), why_not);
-  return std::make_unique<JoinedInventory>(std::move(gpus), make_cpu_inventory(cpu_slots));
+std::unique_ptr<DeviceInventory> make_inventory(int cpu_slots, bool pin) {
+  const char* pool = std::getenv("CUDA_VISIBLE_DEVICES");
+  return std::make_unique<JoinedInventory>(make_nvml_inventory(pool ? std::optional<std::string>(pool) : std::nullopt, kDriverRetry),
+                                           make_cpu_inventory(cpu_slots, pin));
 }
 
 }  // namespace moelab::server

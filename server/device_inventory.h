@@ -46,13 +46,13 @@ class DeviceInventory {
   virtual ~DeviceInventory() = default;
   virtual std::string name() const = 0;  // "nvml" | "cpu"
   virtual std::string note() const = 0;  // one sentence for people; may be empty
-  // Present readings. A device that has vanished is missing or has a fault. Not thread-safe.
+  // Present readings; name() and note() go with the last ones. A device that has vanished is missing or has a fault. Not thread-safe.
   virtual std::vector<Device> list() = 0;
 };
 
-// `slots` CPU slots (0 = min(4, cores)), each with cores / slots threads, at least 1.
-std::unique_ptr<DeviceInventory> make_cpu_inventory(int slots);
-// GPUs if the NVIDIA driver's library can be loaded and finds any, and CPU slots beside them.
-std::unique_ptr<DeviceInventory> make_inventory(int cpu_slots);
+// `slots` CPU slots (0 = min(4, cores)), each with cores / slots threads, at least 1, and, with `pin`, with CPUs of its own.
+std::unique_ptr<DeviceInventory> make_cpu_inventory(int slots, bool pin = true);
+// GPUs, whenever the NVIDIA driver's library can be loaded and finds any, and CPU slots beside them.
+std::unique_ptr<DeviceInventory> make_inventory(int cpu_slots, bool pin = true);
 
 }  // namespace moelab::server

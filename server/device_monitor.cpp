@@ -184,7 +184,7 @@ DeviceStanding DeviceMonitor::stand(const Device& device, const Judged& judged) 
 }
 
 bool DeviceMonitor::gave_back(const Device& gpu, const Lease& lease) const {
-  if (gpu.kind == DeviceKind::cpu || !gpu.fault.empty()) return true;
+  if (gpu.kind != DeviceKind::gpu || !gpu.fault.empty()) return true;
   for (const DeviceProcess& process : gpu.processes) {
     if (belongs_to(process, lease.pid)) return false;
   }
@@ -256,7 +256,7 @@ DevicesView DeviceMonitor::view() const {
 bool DeviceMonitor::is_released(const std::string& device, std::int64_t run_id) const {
   const std::lock_guard lock(mutex_);
   const auto known = std::find_if(devices_.begin(), devices_.end(), [&](const Device& d) { return d.id == device; });
-  return known == devices_.end() || known->kind == DeviceKind::cpu || released_.contains({device, run_id});
+  return known == devices_.end() || known->kind != DeviceKind::gpu || released_.contains({device, run_id});
 }
 
 Seat DeviceMonitor::placement(const std::string& device, std::int64_t pid) const {

@@ -15,7 +15,7 @@ Seat check_placement(const std::vector<Device>& readings, const std::string& gra
     if (device.id != granted) continue;
     const bool hides = std::any_of(device.processes.begin(), device.processes.end(), [](const DeviceProcess& p) { return p.hidden; });
     const bool unexplained = device.processes.empty() && device.memory_used_mb.value_or(0) > idle_mb;
-    if (here || device.kind == DeviceKind::cpu) {
+    if (here || device.kind != DeviceKind::gpu) {
       seat.placement = Placement::right;
     } else if (hides || unexplained) {
       seat.placement = Placement::unknown;

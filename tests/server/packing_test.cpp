@@ -36,7 +36,8 @@ TEST_CASE("an empty GPU takes any run that fits, known or not") {
 TEST_CASE("runs share only when all of them say so and the needs of all are known") {
   CHECK_FALSE(server::why_not_packed(sharing(3, 4), gpu({sharing(1, 4), sharing(2, 4)})));
   CHECK(server::why_not_packed({3, false, 4096.0}, gpu({sharing(1, 4)})) == "gpu0 is used by run 1, and this run does not share a GPU");
-  CHECK(server::why_not_packed(sharing(3, 4), gpu({sharing(1, 4), {2, false, 4096.0}})) == "gpu0 is used by run 2, which does not share it");
+  CHECK(server::why_not_packed(sharing(3, 4), gpu({sharing(1, 4), {2, false, 4096.0}})) ==
+        "gpu0 is used by run 2, which does not share it");
   CHECK(server::why_not_packed(sharing(3, 4), gpu({sharing(1, std::nullopt)})) ==
         "gpu0 is used by run 1, which runs alone until its memory has been measured");
   CHECK(server::why_not_packed(sharing(3, std::nullopt), gpu({sharing(1, 4)})) ==
