@@ -39,6 +39,7 @@ enum class BiasTarget { score, logit };
 enum class ChoiceScope { batch, sequence };
 enum class HashMode { random, balanced };
 enum class RandomMode { fresh, frozen };
+enum class LauncherKind { automatic, process, slurm };
 
 // Spelling of each enumerator in YAML, JSON and errors; the order is the order shown to people.
 template <class E>
@@ -186,8 +187,17 @@ struct EarlyStopConfig {
 
 struct ResourceConfig {
   std::optional<std::int64_t> gpus;
+  std::optional<std::int64_t> cpus;
+  std::optional<double> memory_gb;
+  bool share_gpu = false;
   Seconds timeout;
+  Seconds hang_timeout{1800};
   std::int64_t max_restarts = 3;
+  bool halve_on_oom = false;
+  LauncherKind launcher = LauncherKind::automatic;
+  std::string partition;
+  std::string account;
+  std::string qos;
 };
 
 // A fully resolved run: plain values, no matrix syntax left.
@@ -363,8 +373,17 @@ void for_each_field(Config& c, Visit&& visit) {
 
   auto& r = c.resources;
   visit(FieldInfo{"resources.gpus", fraction, "", "GPUs of a run: 1, or 0 for a CPU slot; null = a GPU if there is one", operation}, r.gpus);
+  visit(FieldInfo{"resources.cpus", Range{1, 4096}, "threads", "CPU threads of the worker; null = all of its slot", operation}, r.cpus);
+  visit(FieldInfo{"resources.memory_gb", positive, "GB", "Device memory (with Slurm: host memory) the run needs at its peak; null = as measured", operation}, r.memory_gb);
+  visit(FieldInfo{"resources.share_gpu", any, "", "May share a GPU with other runs that say so, as far as their measured peak memory fits", operation}, r.share_gpu);
   visit(FieldInfo{"resources.timeout", non_negative, "s", "Running time after which a run is stopped; 0 = none", operation}, r.timeout);
+  visit(FieldInfo{"resources.hang_timeout", non_negative, "s", "A live worker without progress for this long is killed and started again; 0 = never", operation}, r.hang_timeout);
   visit(FieldInfo{"resources.max_restarts", at_least_0, "", "Restarts after a crash before a run has failed", operation}, r.max_restarts);
+  visit(FieldInfo{"resources.halve_on_oom", any, "", "Out of memory: go on with half the micro-batch and twice the accumulation", operation}, r.halve_on_oom);
+  visit(FieldInfo{"resources.launcher", any, "", "Where the worker runs: as a process here, or as a Slurm job; auto = as the daemon was told", operation}, r.launcher);
+  visit(FieldInfo{"resources.partition", any, "", "Slurm partition", operation}, r.partition);
+  visit(FieldInfo{"resources.account", any, "", "Slurm account", operation}, r.account);
+  visit(FieldInfo{"resources.qos", any, "", "Slurm quality of service", operation}, r.qos);
 }
 
 using Name = std::string_view;
@@ -389,6 +408,7 @@ template <> struct EnumNames<GroupScore> { static constexpr NameTable<GroupScore
 template <> struct EnumNames<BiasTarget> { static constexpr NameTable<BiasTarget, 2> values{{{BiasTarget::score, "score"}, {BiasTarget::logit, "logit"}}}; };
 template <> struct EnumNames<ChoiceScope> { static constexpr NameTable<ChoiceScope, 2> values{{{ChoiceScope::batch, "batch"}, {ChoiceScope::sequence, "sequence"}}}; };
 template <> struct EnumNames<HashMode> { static constexpr NameTable<HashMode, 2> values{{{HashMode::random, "random"}, {HashMode::balanced, "balanced"}}}; };
+template <> struct EnumNames<LauncherKind> { static constexpr NameTable<LauncherKind, 3> values{{{LauncherKind::automatic, "auto"}, {LauncherKind::process, "process"}, {LauncherKind::slurm, "slurm"}}}; };
 template <> struct EnumNames<RandomMode> { static constexpr NameTable<RandomMode, 2> values{{{RandomMode::fresh, "fresh"}, {RandomMode::frozen, "frozen"}}}; };
 
 inline constexpr auto kRoutingNames = std::to_array<std::pair<Routing, Name>>({

@@ -320,6 +320,7 @@ class Planner {
     spec.matrix = file_.name;
     spec.experiment = draft.experiment->name;
     spec.name = draft.run.name;
+    spec.family = draft.run.family;
     spec.key = key.hex;
     spec.notes = draft.run.notes;
     spec.tags = draft.experiment->tags;

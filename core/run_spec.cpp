@@ -9,6 +9,7 @@ nlohmann::json to_json(const RunSpec& spec) {
   return {{"matrix", spec.matrix},
           {"experiment", spec.experiment},
           {"name", spec.name},
+          {"family", spec.family},
           {"baseline", spec.baseline},
           {"baseline_key", spec.baseline_key},
           {"key", spec.key},
@@ -26,6 +27,7 @@ RunSpec run_spec_from_json(const nlohmann::json& json, const std::string& source
     spec.matrix = json.value("matrix", "");
     spec.experiment = json.value("experiment", "");
     spec.name = json.at("name").get<std::string>();
+    spec.family = json.value("family", spec.name);
     spec.baseline = json.value("baseline", "");
     spec.baseline_key = json.value("baseline_key", "");
     spec.key = json.value("key", "");

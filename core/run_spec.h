@@ -13,6 +13,7 @@ struct RunSpec {
   std::string matrix;        // `name` of the YAML file
   std::string experiment;    // name of the experiment in it
   std::string name;          // unique within the experiment, e.g. a1_lb_penalty or cf=1.5,seed=2
+  std::string family;        // the name without its seed: runs of one family differ in the seed only
   std::string baseline;      // name of the run that deltas are reported against, of the same seed; empty = none. Its own name for the
                              // baseline itself; may be a run of another experiment
   std::string baseline_key;  // key of that run, by which it is found wherever it is listed; empty = none

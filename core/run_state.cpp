@@ -19,13 +19,14 @@ struct Row {
   std::vector<RunState> next;
 };
 
-// The one table. A way back to `queued` is a restart after a crash or preemption for a live state, a retry for a terminal one.
-const std::array<Row, 12>& table() {
-  static const std::array<Row, 12> rows{{
-      {queued, "queued", {starting, cancelled, skipped}},
+// The one table, in the order of the enumerators. A way back to `queued` is a restart after a crash or preemption for a live state, a
+// retry for a terminal one, `resume` for a paused one.
+const std::array<Row, 13>& table() {
+  static const std::array<Row, 13> rows{{
+      {queued, "queued", {starting, paused, cancelled, skipped}},
       {starting, "starting", {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
       {running, "running", {stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
-      {stopping, "stopping", {queued, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
+      {stopping, "stopping", {queued, paused, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
       {completed, "completed", {queued}},
       {failed, "failed", {queued}},
       {cancelled, "cancelled", {queued}},
@@ -34,6 +35,7 @@ const std::array<Row, 12>& table() {
       {lost, "lost", {queued}},
       {pruned, "pruned", {queued}},
       {skipped, "skipped", {queued}},
+      {paused, "paused", {queued, cancelled}},
   }};
   return rows;
 }
@@ -44,6 +46,11 @@ const Row& row(RunState state) {
 
 bool goes_only_to_queued(const Row& r) {
   return r.next.size() == 1 && r.next.front() == queued;
+}
+
+// Only a worker can complete a run.
+bool may_complete(const Row& r) {
+  return std::find(r.next.begin(), r.next.end(), completed) != r.next.end();
 }
 
 }  // namespace
@@ -73,6 +80,10 @@ RunState run_state_from(const std::string& name) {
   throw Error(ErrorKind::usage, "'" + name + "' is not a run state; the states are " + known);
 }
 
+const std::vector<RunState>& next_states(RunState state) {
+  return row(state).next;
+}
+
 bool is_legal(RunState from, RunState to) {
   const std::vector<RunState>& next = row(from).next;
   return std::find(next.begin(), next.end(), to) != next.end();
@@ -83,7 +94,7 @@ bool is_terminal(RunState state) {
 }
 
 bool is_live(RunState state) {
-  return state != queued && !is_terminal(state);
+  return may_complete(row(state));
 }
 
 }  // namespace moelab::core

@@ -8,9 +8,9 @@
 namespace moelab::db {
 namespace {
 
-constexpr const char* kExperimentColumns = "id, matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms";
+constexpr const char* kExperimentColumns = "id, matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms, prune";
 constexpr const char* kMemberSelect =
-    "SELECT m.experiment_id, e.name, m.name, m.run_id, m.baseline, m.baseline_key, m.notes, m.tags, m.varied "
+    "SELECT m.experiment_id, e.name, m.name, m.run_id, m.baseline, m.baseline_key, m.notes, m.tags, m.varied, m.family "
     "FROM members m JOIN experiments e ON e.id = m.experiment_id ";
 
 std::vector<std::string> read_list(const std::string& json) {
@@ -19,7 +19,7 @@ std::vector<std::string> read_list(const std::string& json) {
 
 ExperimentRow read_experiment(const Statement& row) {
   return {row.integer(0),         row.text(1), row.text(2),  row.text(3), row.text(4), row.text(5),
-          read_list(row.text(6)), row.text(7), row.small(8), row.time(9)};
+          read_list(row.text(6)), row.text(7), row.small(8), row.time(9), row.text(10)};
 }
 
 MemberRow read_member(const Statement& row) {
@@ -31,19 +31,20 @@ MemberRow read_member(const Statement& row) {
           row.text(5),
           row.text(6),
           read_list(row.text(7)),
-          nlohmann::json::parse(row.text(8))};
+          nlohmann::json::parse(row.text(8)),
+          row.text(9)};
 }
 
 }  // namespace
 
 ExperimentId ExperimentStore::put(const ExperimentRow& e) {
   Statement row(connection_,
-                "INSERT INTO experiments (id, matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms) "
-                "VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (matrix, name, profile) DO UPDATE SET "
+                "INSERT INTO experiments (id, matrix, name, profile, baseline, notes, tags, source, max_concurrent, created_ms, prune) "
+                "VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (matrix, name, profile) DO UPDATE SET "
                 "baseline = excluded.baseline, notes = excluded.notes, tags = excluded.tags, source = excluded.source, "
-                "max_concurrent = excluded.max_concurrent RETURNING id",
+                "max_concurrent = excluded.max_concurrent, prune = excluded.prune RETURNING id",
                 e.id, e.matrix, e.name, e.profile, e.baseline, e.notes, nlohmann::json(e.tags).dump(), e.source, e.max_concurrent,
-                e.created_at);
+                e.created_at, e.prune);
   row.step();
   return row.integer(0);
 }
@@ -63,11 +64,12 @@ std::vector<ExperimentRow> ExperimentStore::all() {
 
 void ExperimentStore::put_member(const MemberRow& m) {
   Statement(connection_,
-            "INSERT INTO members (experiment_id, name, run_id, position, baseline, baseline_key, notes, tags, varied) "
-            "VALUES (?1, ?2, ?3, (SELECT coalesce(max(position), 0) + 1 FROM members WHERE experiment_id = ?1), ?4, ?5, ?6, ?7, ?8) "
+            "INSERT INTO members (experiment_id, name, run_id, position, baseline, baseline_key, notes, tags, varied, family) "
+            "VALUES (?1, ?2, ?3, (SELECT coalesce(max(position), 0) + 1 FROM members WHERE experiment_id = ?1), ?4, ?5, ?6, ?7, ?8, ?9) "
             "ON CONFLICT DO UPDATE SET run_id = excluded.run_id, baseline = excluded.baseline, baseline_key = excluded.baseline_key, "
-            "notes = excluded.notes, tags = excluded.tags, varied = excluded.varied",
-            m.experiment_id, m.name, m.run_id, m.baseline, m.baseline_key, m.notes, nlohmann::json(m.tags).dump(), m.varied.dump())
+            "notes = excluded.notes, tags = excluded.tags, varied = excluded.varied, family = excluded.family",
+            m.experiment_id, m.name, m.run_id, m.baseline, m.baseline_key, m.notes, nlohmann::json(m.tags).dump(), m.varied.dump(),
+            m.family.empty() ? m.name : m.family)
       .run();
 }
 

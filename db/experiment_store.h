@@ -23,6 +23,7 @@ struct ExperimentRow {
   std::string source;
   int max_concurrent = 0;
   core::TimePoint created_at;
+  std::string prune = {};  // rule that ends its weaker runs early, as JSON; empty = none
 };
 
 struct MemberRow {
@@ -33,6 +34,7 @@ struct MemberRow {
   std::string baseline, baseline_key, notes;  // baseline_key: by which the baseline is found wherever it is listed
   std::vector<std::string> tags;
   nlohmann::json varied = nlohmann::json::array();  // [[knob, value], ...]
+  std::string family = {};                          // the name without its seed; empty = the name
 };
 
 class ExperimentStore {

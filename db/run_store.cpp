@@ -9,7 +9,7 @@
 namespace moelab::db {
 namespace {
 
-constexpr std::array<const char*, 3> kIntents{"shutdown", "timeout", "cancel"};
+constexpr std::array<const char*, 9> kIntents{"shutdown", "drain", "hang", "prune", "timeout", "misplaced", "pause", "cancel", "kill"};
 
 StopIntent stop_intent_from(const std::string& name) {
   for (std::size_t i = 0; i < kIntents.size(); ++i) {
@@ -69,6 +69,18 @@ RunRow read_run(const Statement& row) {
   r.attempt_started_at = row.maybe_time(c++);
   r.finished_at = row.maybe_time(c++);
   r.runtime_ms = row.integer(c++);
+  r.resources.memory_gb = row.maybe_real(c++);
+  r.resources.share_gpu = row.boolean(c++);
+  r.resources.hang_timeout_s = row.integer(c++);
+  r.resources.halve_on_oom = row.boolean(c++);
+  r.resources.launcher = row.text(c++);
+  r.lease_shared = row.boolean(c++);
+  r.forced_device = row.text(c++);
+  r.gone_at = row.maybe_time(c++);
+  r.stop_reason = row.text(c++);
+  r.micro_batch_divisor = row.integer(c++);
+  r.memory_key = row.text(c++);
+  r.archived = row.boolean(c++);
   return r;
 }
 
@@ -76,14 +88,17 @@ RunId RunStore::insert(const NewRun& run, core::TimePoint now) {
   Statement row(
       connection_,
       "INSERT INTO runs (id, key, matrix, name, spec, seed, total_parameters, active_parameters, flops_per_token, tokens, max_steps, "
-      "priority, gpus, timeout_s, max_restarts, waits_for, state, queued_ms) "
-      "VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?) "
+      "priority, gpus, timeout_s, max_restarts, memory_gb, share_gpu, hang_timeout_s, halve_on_oom, launcher, waits_for, memory_key, state, "
+      "queued_ms) "
+      "VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?) "
       "RETURNING id",
       run.id, run.key, run.matrix, run.name, run.spec.dump(), run.seed, run.total_parameters, run.active_parameters, run.flops_per_token,
-      run.tokens, run.max_steps, run.priority, run.resources.gpus, run.resources.timeout_s, run.resources.max_restarts, run.waits_for,
-      core::RunState::queued, now);
+      run.tokens, run.max_steps, run.priority, run.resources.gpus, run.resources.timeout_s, run.resources.max_restarts,
+      run.resources.memory_gb, run.resources.share_gpu, run.resources.hang_timeout_s, run.resources.halve_on_oom, run.resources.launcher,
+      run.waits_for, run.memory_key, core::RunState::queued, now);
   row.step();
   const RunId id = row.integer(0);
+  set_dependencies(id, run.depends_on);
   record(id, "", core::RunState::queued, "submitted", now);
   return id;
 }
@@ -113,13 +128,34 @@ std::vector<RunRow> RunStore::in_states(const std::vector<core::RunState>& state
   return runs;
 }
 
-std::vector<RunRow> RunStore::waiting_for_another() {
-  std::vector<RunRow> runs;
+std::vector<Unmet> RunStore::unmet_dependencies() {
+  std::vector<Unmet> list;
   Statement row(connection_,
-                std::string("SELECT ") + kRunColumns + " FROM runs r WHERE r.state = ? AND r.waits_for IS NOT NULL ORDER BY r.id",
-                core::RunState::queued);
-  while (row.step()) runs.push_back(read_run(row));
-  return runs;
+                "SELECT d.run_id, o.id, o.name, o.state FROM dependencies d JOIN runs r ON r.id = d.run_id LEFT JOIN runs o ON o.key = d.key "
+                "WHERE r.state = ?1 AND (o.id IS NULL OR o.state NOT IN (?2, ?3)) ORDER BY d.run_id, o.id",
+                core::RunState::queued, core::RunState::completed, core::RunState::pruned);
+  while (row.step()) {
+    Unmet unmet{row.integer(0), row.maybe_integer(1), row.text(2), core::RunState::queued};
+    if (unmet.on) unmet.state = row.state(3);
+    list.push_back(std::move(unmet));
+  }
+  return list;
+}
+
+std::vector<std::string> RunStore::dependencies(RunId id) {
+  std::vector<std::string> keys;
+  Statement row(connection_, "SELECT key FROM dependencies WHERE run_id = ? ORDER BY key", id);
+  while (row.step()) keys.push_back(row.text(0));
+  return keys;
+}
+
+void RunStore::set_dependencies(RunId id, const std::vector<std::string>& keys) {
+  Statement(connection_, "DELETE FROM dependencies WHERE run_id = ?", id).run();
+  Statement insert(connection_, "INSERT OR IGNORE INTO dependencies (run_id, key) VALUES (?, ?)");
+  for (const std::string& key : keys) {
+    insert.bind_all(id, key);
+    insert.run();
+  }
 }
 
 nlohmann::json RunStore::spec(RunId id) {
@@ -148,18 +184,36 @@ void RunStore::raise_priority(RunId id, int priority) {
 }
 
 void RunStore::update_spec(RunId id, const nlohmann::json& spec, const Resources& resources) {
-  Statement(connection_, "UPDATE runs SET spec = ?, gpus = ?, timeout_s = ?, max_restarts = ? WHERE id = ?", spec.dump(), resources.gpus,
-            resources.timeout_s, resources.max_restarts, id)
+  Statement(connection_,
+            "UPDATE runs SET spec = ?, gpus = ?, timeout_s = ?, max_restarts = ?, memory_gb = ?, share_gpu = ?, hang_timeout_s = ?, "
+            "halve_on_oom = ?, launcher = ? WHERE id = ?",
+            spec.dump(), resources.gpus, resources.timeout_s, resources.max_restarts, resources.memory_gb, resources.share_gpu,
+            resources.hang_timeout_s, resources.halve_on_oom, resources.launcher, id)
       .run();
 }
 
-int RunStore::begin_attempt(RunId id, const std::string& device, core::TimePoint now) {
+void RunStore::set_priority(RunId id, int priority) {
+  Statement(connection_, "UPDATE runs SET priority = ? WHERE id = ?", priority, id).run();
+}
+
+void RunStore::force(RunId id, const std::string& device, core::TimePoint now) {
   const RunRow run = get(id);
-  transition(run, core::RunState::starting, device, now);
+  if (run.state != core::RunState::queued) {
+    throw core::Error(core::ErrorKind::conflict,
+                      "run " + std::to_string(id) + " is " + core::to_string(run.state) + ": only a queued run can be forced onto a device");
+  }
+  Statement(connection_, "UPDATE runs SET forced_device = ?, not_before_ms = NULL WHERE id = ?", device, id).run();
+  record(id, core::to_string(run.state), run.state, "to be started on " + (device == kAnyDevice ? "any device" : device) + " by force", now);
+}
+
+int RunStore::begin_attempt(RunId id, const LeaseRequest& lease, core::TimePoint now) {
+  const RunRow run = get(id);
+  transition(run, core::RunState::starting, lease.note.empty() ? lease.device : lease.note, now);
   Statement(connection_,
-            "UPDATE runs SET attempt = attempt + 1, device = ?, fresh = 0, not_before_ms = NULL, exit_code = NULL, signal = NULL, "
-            "started_ms = coalesce(started_ms, ?), attempt_ms = ?, pace_step = NULL, pace_ms = NULL, step_ms = NULL WHERE id = ?",
-            device, now, now, id)
+            "UPDATE runs SET attempt = attempt + 1, device = ?, lease_shared = ?, forced_device = NULL, fresh = 0, not_before_ms = NULL, "
+            "exit_code = NULL, signal = NULL, started_ms = coalesce(started_ms, ?), attempt_ms = ?, pace_step = NULL, pace_ms = NULL, "
+            "step_ms = NULL WHERE id = ?",
+            lease.device, lease.shared, now, now, id)
       .run();
   Statement(connection_, "INSERT INTO attempts (run_id, attempt) VALUES (?, ?)", id, run.attempt + 1).run();
   return run.attempt + 1;
@@ -176,14 +230,26 @@ void RunStore::mark_running(RunId id, core::TimePoint now) {
   if (run.state == core::RunState::starting) transition(run, core::RunState::running, "", now);
 }
 
-void RunStore::request_stop(RunId id, StopIntent intent, core::TimePoint now) {
+void RunStore::request_stop(RunId id, StopIntent intent, const std::string& reason, core::TimePoint now) {
   const RunRow run = get(id);
   if (run.state == core::RunState::stopping) {
     if (run.stop_intent && *run.stop_intent >= intent) return;
   } else {
-    transition(run, core::RunState::stopping, to_string(intent), now);
+    transition(run, core::RunState::stopping, reason.empty() ? to_string(intent) : reason, now);
   }
-  Statement(connection_, "UPDATE runs SET stop_intent = ? WHERE id = ?", to_string(intent), id).run();
+  Statement(connection_, "UPDATE runs SET stop_intent = ?, stop_reason = ? WHERE id = ?", to_string(intent), reason, id).run();
+}
+
+void RunStore::set_gone(RunId id, std::optional<int> code, std::optional<int> signal, core::TimePoint now) {
+  Statement(connection_, "UPDATE runs SET gone_ms = ?, exit_code = ?, signal = ? WHERE id = ?", now, code, signal, id).run();
+}
+
+void RunStore::shift_deadlines(std::chrono::milliseconds by) {
+  Statement(connection_,
+            "UPDATE runs SET not_before_ms = not_before_ms + ?1, stop_deadline_ms = stop_deadline_ms + ?1, attempt_ms = attempt_ms + ?1, "
+            "gone_ms = gone_ms + ?1, pace_ms = pace_ms + ?1 WHERE not_before_ms IS NOT NULL OR attempt_ms IS NOT NULL",
+            by.count())
+      .run();
 }
 
 void RunStore::set_stop_deadline(RunId id, core::TimePoint deadline) {
@@ -200,22 +266,31 @@ void RunStore::end_attempt(RunId id, const AttemptEnd& end, core::TimePoint now)
   const bool terminal = core::is_terminal(end.to);
   const std::int64_t lived_ms = run.attempt_started_at ? std::max<std::int64_t>(0, to_ms(now) - to_ms(*run.attempt_started_at)) : 0;
   Statement(connection_,
-            "UPDATE runs SET device = NULL, pid = NULL, process_start = NULL, boot_id = NULL, stop_intent = NULL, stop_deadline_ms = NULL, "
-            "attempt_ms = NULL, phase = NULL, runtime_ms = runtime_ms + ?, exit_code = ?, signal = ?, restarts = restarts + ?, "
-            "not_before_ms = ?, finished_ms = ? WHERE id = ?",
-            lived_ms, end.exit_code, end.signal, end.counts_as_restart ? 1 : 0, end.not_before,
-            terminal ? std::optional(now) : std::nullopt, id)
+            "UPDATE runs SET device = NULL, lease_shared = 0, gone_ms = NULL, pid = NULL, process_start = NULL, boot_id = NULL, "
+            "stop_intent = NULL, stop_reason = '', stop_deadline_ms = NULL, attempt_ms = NULL, phase = NULL, runtime_ms = runtime_ms + ?, "
+            "exit_code = ?, signal = ?, restarts = restarts + ?, micro_batch_divisor = ?, not_before_ms = ?, finished_ms = ? WHERE id = ?",
+            lived_ms, end.exit_code, end.signal, end.counts_as_restart ? 1 : 0, end.micro_batch_divisor.value_or(run.micro_batch_divisor),
+            end.not_before, terminal ? std::optional(now) : std::nullopt, id)
       .run();
 }
 
-void RunStore::cancel_queued(RunId id, const std::string& reason, core::TimePoint now) {
-  transition(get(id), core::RunState::cancelled, reason, now);
-  Statement(connection_, "UPDATE runs SET finished_ms = ?, not_before_ms = NULL WHERE id = ?", now, id).run();
+void RunStore::end_waiting(RunId id, core::RunState to, const std::string& reason, core::TimePoint now) {
+  transition(get(id), to, reason, now);
+  Statement(connection_, "UPDATE runs SET finished_ms = ?, not_before_ms = NULL, forced_device = NULL WHERE id = ?", now, id).run();
 }
 
-void RunStore::skip(RunId id, const std::string& reason, core::TimePoint now) {
-  transition(get(id), core::RunState::skipped, reason, now);
-  Statement(connection_, "UPDATE runs SET finished_ms = ?, not_before_ms = NULL WHERE id = ?", now, id).run();
+void RunStore::pause_queued(RunId id, core::TimePoint now) {
+  transition(get(id), core::RunState::paused, "paused", now);
+  Statement(connection_, "UPDATE runs SET not_before_ms = NULL, forced_device = NULL WHERE id = ?", id).run();
+}
+
+void RunStore::resume(RunId id, core::TimePoint now) {
+  transition(get(id), core::RunState::queued, "resumed", now);
+  Statement(connection_, "UPDATE runs SET restarts = 0, queued_ms = ? WHERE id = ?", now, id).run();
+}
+
+void RunStore::erase(RunId id) {
+  Statement(connection_, "DELETE FROM runs WHERE id = ?", id).run();
 }
 
 void RunStore::requeue(RunId id, bool fresh, const std::string& reason, core::TimePoint now) {
@@ -231,7 +306,9 @@ void RunStore::requeue(RunId id, bool fresh, const std::string& reason, core::Ti
       "queued_ms = ? WHERE id = ?",
       fresh, now, id)
       .run();
-  if (fresh) Statement(connection_, "UPDATE runs SET step = 0, started_ms = NULL, runtime_ms = 0 WHERE id = ?", id).run();
+  if (fresh) {
+    Statement(connection_, "UPDATE runs SET step = 0, started_ms = NULL, runtime_ms = 0, micro_batch_divisor = 1 WHERE id = ?", id).run();
+  }
 }
 
 void RunStore::restore(RunId id, const Restored& r, core::TimePoint now) {

@@ -26,15 +26,34 @@ struct ProcessIdentity {
   bool operator==(const ProcessIdentity&) const = default;
 };
 
-// Why a live run was asked to leave. A person's cancel outranks a time limit, which outranks the daemon's own stop.
-enum class StopIntent { shutdown, timeout, cancel };
+// Why a live run was asked to leave, the later outranking the earlier: what a person wants outranks a rule, which outranks the
+// daemon's own stop.
+enum class StopIntent {
+  shutdown,   // the daemon stops: back to queued
+  drain,      // the server is drained: back to queued
+  hang,       // no progress: killed, then a restart like after a crash
+  prune,      // its experiment's rule has ended it: pruned
+  timeout,    // resources.timeout: timed_out
+  misplaced,  // it computes on a device that is not its own: killed, failed
+  pause,      // paused
+  cancel,     // cancelled
+  kill,       // cancelled, without a checkpoint
+};
 std::string to_string(StopIntent intent);
+
+// RunRow::forced_device of a run that a person wants started on whichever device.
+inline constexpr const char* kAnyDevice = "any";
 
 // What the scheduler and the dispatcher need of core::ResourceConfig.
 struct Resources {
-  std::optional<std::int64_t> gpus;  // 0 or 1; nothing = a GPU if there is one
+  std::optional<std::int64_t> gpus = {};  // 0 or 1; nothing = a GPU if there is one
   std::int64_t timeout_s = 0;        // 0 = none
   std::int64_t max_restarts = 0;
+  std::optional<double> memory_gb = {};  // declared peak of device memory; nothing = as measured
+  bool share_gpu = false;
+  std::int64_t hang_timeout_s = 0;  // 0 = never
+  bool halve_on_oom = false;
+  std::string launcher = "auto";  // a name of core::LauncherKind
   bool operator==(const Resources&) const = default;
 };
 
@@ -49,7 +68,9 @@ struct NewRun {
   std::int64_t max_steps = 0;
   int priority = 0;
   Resources resources;
-  std::string waits_for;  // key of the run whose weights it starts from; empty = none
+  std::string waits_for;                // key of the run whose weights it starts from; empty = none
+  std::vector<std::string> depends_on;  // keys of every run that must have completed before, the one above included
+  std::string memory_key;               // runs of one key need the same device memory; see server/submission.cpp
 };
 
 struct RunRow {
@@ -80,6 +101,28 @@ struct RunRow {
   core::TimePoint queued_at;
   std::optional<core::TimePoint> started_at, attempt_started_at, finished_at;
   std::int64_t runtime_ms = 0;  // of attempts that have ended
+  bool lease_shared = false;
+  std::string forced_device;              // of a queued run: start it there whoever uses it; empty = wait for a free one
+  std::optional<core::TimePoint> gone_at;  // its worker has gone, its device has not given the memory back yet
+  std::string stop_reason;                // sentence that goes with stop_intent; may be empty
+  std::int64_t micro_batch_divisor = 1;   // micro-batches are this many times smaller than the file says, after out of memory
+  std::string memory_key;
+  bool archived = false;
+};
+
+// A queued run and one of the runs it still waits for.
+struct Unmet {
+  RunId run = 0;
+  std::optional<RunId> on;  // nothing: there is no such run any more
+  std::string on_name;
+  core::RunState state = core::RunState::queued;  // of `on`
+};
+
+// Which device an attempt gets.
+struct LeaseRequest {
+  std::string device;
+  bool shared = false;  // with other shared leases of the device
+  std::string note = {};// for the history, in place of the device's name; may be empty
 };
 
 struct RunEventRow {
@@ -99,6 +142,7 @@ struct AttemptEnd {
   std::optional<int> exit_code, signal;
   bool counts_as_restart = false;
   std::optional<core::TimePoint> not_before;  // for queued: back-off
+  std::optional<std::int64_t> micro_batch_divisor = {};  // new one, after out of memory
 };
 
 // What a journal proves about its run.
@@ -120,28 +164,42 @@ class RunStore {
   std::optional<RunRow> find(RunId id);
   RunRow get(RunId id);                                                      // throws Error(not_found)
   std::vector<RunRow> in_states(const std::vector<core::RunState>& states);  // by id
-  std::vector<RunRow> waiting_for_another();                                 // queued, with waits_for, by id
+  // Of queued runs, by run: what they depend on and has not completed (or been pruned, which is a result too).
+  std::vector<Unmet> unmet_dependencies();
+  std::vector<std::string> dependencies(RunId id);  // keys
+  void set_dependencies(RunId id, const std::vector<std::string>& keys);
   nlohmann::json spec(RunId id);
   std::map<std::string, std::int64_t> count_by_state();
   std::vector<RunEventRow> events(RunId id);
   void raise_priority(RunId id, int priority);
+  void set_priority(RunId id, int priority);
+  // A queued run is to start on `device` (kAnyDevice = on any of its kind) even if somebody else uses it.
+  void force(RunId id, const std::string& device, core::TimePoint now);
   // The same run submitted again with other resources or checkpoint rules: those are not part of the key.
   void update_spec(RunId id, const nlohmann::json& spec, const Resources& resources);
 
-  // queued -> starting: leases `device`, counts the attempt. Returns the new attempt's number.
-  int begin_attempt(RunId id, const std::string& device, core::TimePoint now);
+  // queued -> starting: leases the device, counts the attempt. Returns the new attempt's number. Error(storage) when the device is
+  // leased already.
+  int begin_attempt(RunId id, const LeaseRequest& lease, core::TimePoint now);
   void set_process(RunId id, const ProcessIdentity& process);
   // starting -> running. Nothing happens in another state: a stop may have come first.
   void mark_running(RunId id, core::TimePoint now);
   // starting or running -> stopping; already stopping: only a higher intent counts.
-  void request_stop(RunId id, StopIntent intent, core::TimePoint now);
+  void request_stop(RunId id, StopIntent intent, const std::string& reason, core::TimePoint now);
+  // The worker of a live run has gone, and how; the lease stays until end_attempt.
+  void set_gone(RunId id, std::optional<int> code, std::optional<int> signal, core::TimePoint now);
+  // Somebody has set the clock by this much: what is planned, and since when what lives has lived, moves along.
+  void shift_deadlines(std::chrono::milliseconds by);
   void set_stop_deadline(RunId id, core::TimePoint deadline);
   // live -> terminal or queued: frees the device, forgets the process, adds up the running time.
   void end_attempt(RunId id, const AttemptEnd& end, core::TimePoint now);
-  // queued -> cancelled.
-  void cancel_queued(RunId id, const std::string& reason, core::TimePoint now);
-  // queued -> skipped.
-  void skip(RunId id, const std::string& reason, core::TimePoint now);
+  // A run without a worker: queued or paused -> cancelled, queued -> skipped.
+  void end_waiting(RunId id, core::RunState to, const std::string& reason, core::TimePoint now);
+  // queued -> paused, paused -> queued.
+  void pause_queued(RunId id, core::TimePoint now);
+  void resume(RunId id, core::TimePoint now);
+  // Forgets the run and all that belongs to it; the caller has checked that it may go.
+  void erase(RunId id);
   // terminal -> queued. `fresh`: the next attempt starts from step 0.
   void requeue(RunId id, bool fresh, const std::string& reason, core::TimePoint now);
 

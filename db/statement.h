@@ -76,6 +76,7 @@ class Statement {
   core::TimePoint time(int column) const { return from_ms(integer(column)); }
   core::RunState state(int column) const { return core::run_state_from(text(column)); }
   std::optional<std::int64_t> maybe_integer(int column) const { return is_null(column) ? std::nullopt : std::optional(integer(column)); }
+  std::optional<double> maybe_real(int column) const { return is_null(column) ? std::nullopt : std::optional(real(column)); }
   std::optional<core::TimePoint> maybe_time(int column) const { return is_null(column) ? std::nullopt : std::optional(time(column)); }
 
  private:

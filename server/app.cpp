@@ -78,9 +78,9 @@ struct App::Parts {
     database.emplace(paths.database());
     devices.emplace(*inventory, clock);
     ingest.emplace(*database, paths, clock, bus);
-    dispatcher.emplace(*database, paths, clock, launcher, *devices, *ingest, bus,
-                       DispatcherOptions{options.grace, std::chrono::seconds(1)});
-    service.emplace(*database, paths.home(), clock, bus, *devices, MOELAB_CODE_VERSION);
+    dispatcher.emplace(*database, paths, clock, launcher, *devices, *ingest, bus, reasons,
+                       DispatcherOptions{options.grace, std::chrono::seconds(1), options.max_concurrent, false});
+    service.emplace(*database, paths.home(), clock, bus, *devices, reasons, MOELAB_CODE_VERSION);
     devices->refresh({});
   }
 
@@ -91,6 +91,7 @@ struct App::Parts {
   ProcessLauncher launcher;
   std::unique_ptr<DeviceInventory> inventory;
   EventBus bus;
+  WaitReasons reasons;
   std::optional<db::Database> database;
   std::optional<DeviceMonitor> devices;
   std::optional<Ingest> ingest;

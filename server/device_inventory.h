@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "server/scheduler.h"
+#include "server/device_kind.h"
 
 namespace moelab::server {
 

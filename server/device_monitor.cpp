@@ -226,21 +226,20 @@ std::vector<DeviceStanding> DeviceMonitor::standings() const {
   return standings_;
 }
 
-std::vector<FreeDevice> DeviceMonitor::free_devices() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<FreeDevice> free;
-  for (const DeviceStanding& device : standings_) {
-    if (device.state == DeviceState::free) free.push_back({device.id, device.kind});
-  }
-  return free;
-}
-
 Device DeviceMonitor::device(const std::string& id) const {
   const std::lock_guard lock(mutex_);
   for (const Device& device : devices_) {
     if (device.id == id) return device;
   }
   throw core::Error(core::ErrorKind::internal, "no device is called " + id);
+}
+
+std::string DeviceMonitor::who_is_there(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  for (const DeviceStanding& device : standings_) {
+    if (device.id == id && device.state == DeviceState::busy) return device.why;
+  }
+  return "";
 }
 
 bool DeviceMonitor::has_gpus() const {

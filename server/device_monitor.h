@@ -69,11 +69,12 @@ class DeviceMonitor {
   bool refresh(const std::vector<Lease>& leases);
 
   std::vector<DeviceStanding> standings() const;  // GPUs first
-  std::vector<FreeDevice> free_devices() const;
   // As read last, for the launcher; fails with Error(internal) for an unknown id.
   Device device(const std::string& id) const;
   // GPUs that a run without a wish should wait for, even if they cannot be used now; those in MIG mode are none.
   bool has_gpus() const;
+  // The work of others on it, as a sentence; empty when there is none.
+  std::string who_is_there(const std::string& id) const;
   DevicesView view() const;
 
   // Has `device` been given back by a run whose lease was `gone` at the last refresh? Its processes are off it, and, with no

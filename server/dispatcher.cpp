@@ -2,27 +2,40 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <utility>
 
+#include "core/config_json.h"
 #include "core/error.h"
+#include "core/micro_batch.h"
 #include "db/experiment_store.h"
 #include "server/file_io.h"
-#include "server/outcome.h"
-#include "server/scheduler.h"
+#include "server/queue_mode.h"
+#include "server/situation.h"
 
 namespace moelab::server {
 namespace {
 
 using core::RunState;
 
-const std::vector<RunState> kLive{RunState::starting, RunState::running, RunState::stopping};
+// After a launch that went wrong without a word to the database: no disk space, no directory.
+constexpr std::chrono::seconds kLaunchPatience{1};
+constexpr std::chrono::seconds kDecisionInterval{5};
+// How long a lease outlives its worker at most while the GPU's memory is not free.
+constexpr std::chrono::seconds kReleasePatience{30};
 
-// Its checkpoint can be started from.
-bool has_result(RunState state) {
-  return state == RunState::completed || state == RunState::pruned;
+const std::vector<RunState>& live_states() {
+  static const std::vector<RunState> states = [] {
+    std::vector<RunState> live;
+    for (const RunState state : core::all_run_states()) {
+      if (core::is_live(state)) live.push_back(state);
+    }
+    return live;
+  }();
+  return states;
 }
 
 // A worker that was killed in the middle of a line leaves a torn one. Ended here, while no worker writes, it costs only
@@ -36,10 +49,19 @@ void end_torn_line(const std::filesystem::path& journal) {
   file.put('\n');
 }
 
+core::RunConfig config_of(const nlohmann::json& spec, std::int64_t run_id) {
+  return core::config_from_json(spec.at("config"), "run " + std::to_string(run_id));
+}
+
+// Kills at once: what it computes is of no use, or it has had its chance.
+bool wants_no_checkpoint(const db::RunRow& run) {
+  return run.stop_intent == db::StopIntent::kill || run.stop_intent == db::StopIntent::hang || run.stop_intent == db::StopIntent::misplaced;
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(db::Database& database, HomePaths paths, const core::Clock& clock, Launcher& launcher, DeviceMonitor& devices,
-                       Ingest& ingest, EventBus& bus, DispatcherOptions options)
+                       Ingest& ingest, EventBus& bus, WaitReasons& reasons, DispatcherOptions options)
     : database_(database),
       paths_(std::move(paths)),
       clock_(clock),
@@ -47,11 +69,22 @@ Dispatcher::Dispatcher(db::Database& database, HomePaths paths, const core::Cloc
       devices_(devices),
       ingest_(ingest),
       bus_(bus),
-      options_(options) {}
+      reasons_(reasons),
+      options_(options),
+      clock_watch_(clock),
+      progress_(paths_) {}
 
 void Dispatcher::tick() {
+  follow_clock();
   for_each_live([this](const db::RunRow& run) { reap(run); });
-  for_each_live([this](const db::RunRow& run) { check_timeout(run); });
+  for_each_live([this](const db::RunRow& run) {
+    check_timeout(run);
+    check_progress(run);
+    check_placement(run);
+  });
+  if (!shutting_down_ && database_.read(read_queue_mode).kind == QueueMode::Kind::drained) {
+    for_each_live([this](const db::RunRow& run) { drain(run); });
+  }
   for_each_live([this](const db::RunRow& run) { carry_out_stop(run); });
   read_devices();
   if (!shutting_down_) {
@@ -63,34 +96,95 @@ void Dispatcher::tick() {
 void Dispatcher::begin_shutdown() {
   shutting_down_ = true;
   for_each_live([this](const db::RunRow& run) {
-    change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::shutdown, clock_.now()); });
+    change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::shutdown, "", clock_.now()); });
   });
 }
 
 bool Dispatcher::has_live_runs() {
-  return !database_.read([](db::Connection& c) { return db::RunStore(c).in_states(kLive); }).empty();
+  return !database_.read([](db::Connection& c) { return db::RunStore(c).in_states(live_states()); }).empty();
+}
+
+// Deadlines are kept in wall time, so that the next daemon can read them: a jump of the clock takes them along.
+void Dispatcher::follow_clock() {
+  const std::optional<std::chrono::milliseconds> jump = clock_watch_.jump();
+  if (!jump) return;
+  spdlog::warn("the clock was set by {:+.1f} s, or the machine slept: deadlines move along", static_cast<double>(jump->count()) / 1000);
+  database_.write([&](db::Connection& c) { db::RunStore(c).shift_deadlines(*jump); });
+  if (devices_read_at_) *devices_read_at_ += *jump;
+  if (next_decision_at_) *next_decision_at_ += *jump;
 }
 
 void Dispatcher::reap(const db::RunRow& run) {
   const std::optional<Exit> exit = run.process ? launcher_.poll(*run.process) : std::optional(Exit{});
   if (!exit) return;
   ingest_.drain(run.id);
+  if (!has_given_back(run, *exit)) return;
+  const Allowed policy = allowed(run);
+  Exit end_of_worker = *exit;
+  if (!exit->code && !exit->signal && run.gone_at) {  // seen by an earlier daemon, which could still tell
+    if (run.exit_code) end_of_worker.code = static_cast<int>(*run.exit_code);
+    if (run.signal) end_of_worker.signal = static_cast<int>(*run.signal);
+  }
   change(run.id, [&](db::RunStore& runs) {
     const db::RunRow present = runs.get(run.id);  // the journal, or a person, may have changed it since
-    const db::AttemptEnd end = judge(present, *exit, runs.final_word(run.id, run.attempt), clock_.now());
+    const db::AttemptEnd end = judge(present, end_of_worker, runs.final_word(run.id, run.attempt), policy, clock_.now());
     runs.end_attempt(run.id, end, clock_.now());
     spdlog::info("run {} {} -> {}{}{}", run.id, core::to_string(present.state), core::to_string(end.to), end.reason.empty() ? "" : ": ",
                  end.reason);
   });
   asked_to_leave_.erase(run.id);
+  progress_.forget(run.id);
   if (run.process) launcher_.forget(*run.process);
 }
 
+// A worker that has gone may leave its memory on the GPU for a moment; until that is free, nobody else is to be sent there.
+bool Dispatcher::has_given_back(const db::RunRow& run, const Exit& exit) {
+  if (!run.process) return true;
+  if (!run.gone_at) {
+    change(run.id, [&](db::RunStore& runs) { runs.set_gone(run.id, exit.code, exit.signal, clock_.now()); });
+    devices_read_at_.reset();
+    read_devices();
+  }
+  if (devices_.is_released(run.device, run.id)) return true;
+  if (!run.gone_at || clock_.now() - *run.gone_at < kReleasePatience) return false;
+  spdlog::warn("run {}: {} has not given its memory back {} s after the worker went", run.id, run.device, kReleasePatience.count());
+  return true;
+}
+
+Allowed Dispatcher::allowed(const db::RunRow& run) {
+  if (!run.resources.halve_on_oom) return {};
+  const nlohmann::json spec = database_.read([&](db::Connection& c) { return db::RunStore(c).spec(run.id); });
+  return {core::next_micro_batch_divisor(config_of(spec, run.id), run.micro_batch_divisor)};
+}
+
 void Dispatcher::check_timeout(const db::RunRow& run) {
-  if (run.resources.timeout_s <= 0 || run.state == RunState::stopping || !run.attempt_started_at) return;
+  if (run.resources.timeout_s <= 0 || run.state == RunState::stopping || !run.attempt_started_at || run.gone_at) return;
   const auto ran = std::chrono::milliseconds(run.runtime_ms) + (clock_.now() - *run.attempt_started_at);
   if (ran < std::chrono::seconds(run.resources.timeout_s)) return;
-  change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::timeout, clock_.now()); });
+  change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::timeout, "", clock_.now()); });
+}
+
+void Dispatcher::check_progress(const db::RunRow& run) {
+  if (run.resources.hang_timeout_s <= 0 || run.state == RunState::stopping || !run.process || run.gone_at) return;
+  const auto idle = progress_.idle(run.id, run.attempt, clock_.steady());
+  if (idle < std::chrono::seconds(run.resources.hang_timeout_s)) return;
+  const std::string reason =
+      "the worker made no progress for " + std::to_string(run.resources.hang_timeout_s) + " s (resources.hang_timeout) and was killed";
+  change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::hang, reason, clock_.now()); });
+}
+
+// Trusting CUDA_VISIBLE_DEVICES is not enough: a worker on a GPU that is not its own takes it from somebody.
+void Dispatcher::check_placement(const db::RunRow& run) {
+  if (run.state == RunState::stopping || !run.process || run.gone_at) return;
+  const Seat seat = devices_.placement(run.device, run.process->pid);
+  if (seat.placement != Placement::wrong) return;
+  const std::string reason = "the worker was granted " + run.device + " and computed on " + seat.device + "; it was killed";
+  change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::misplaced, reason, clock_.now()); });
+}
+
+void Dispatcher::drain(const db::RunRow& run) {
+  if (run.state == RunState::stopping) return;
+  change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::drain, "", clock_.now()); });
 }
 
 void Dispatcher::carry_out_stop(const db::RunRow& run) {
@@ -98,6 +192,7 @@ void Dispatcher::carry_out_stop(const db::RunRow& run) {
   if (!run.stop_deadline) {
     change(run.id, [&](db::RunStore& runs) { runs.set_stop_deadline(run.id, clock_.now() + options_.grace); });
   }
+  if (wants_no_checkpoint(run)) return launcher_.kill(*run.process);
   // A stop that an earlier daemon began is asked for again: whether its signal went out is not known.
   if (asked_to_leave_.insert(run.id).second) launcher_.terminate(*run.process);
   if (run.stop_deadline && clock_.now() >= *run.stop_deadline) launcher_.kill(*run.process);
@@ -107,15 +202,15 @@ void Dispatcher::read_devices() {
   const std::vector<Lease> leases = database_.read([](db::Connection& c) {
     std::vector<Lease> list;
     db::ExperimentStore experiments(c);
-    for (const db::RunRow& run : db::RunStore(c).in_states(kLive)) {
+    for (const db::RunRow& run : db::RunStore(c).in_states(live_states())) {
       const std::vector<db::MemberRow> listings = experiments.listings(run.id);
       list.push_back({run.device, run.id, listings.empty() ? run.name : listings.front().name,
-                      run.attempt_started_at.value_or(run.queued_at), run.process ? run.process->pid : 0});
+                      run.attempt_started_at.value_or(run.queued_at), run.process ? run.process->pid : 0, run.gone_at.has_value()});
     }
     return list;
   });
   std::vector<std::string> leased;
-  for (const Lease& lease : leases) leased.push_back(lease.device + " " + std::to_string(lease.run_id));
+  for (const Lease& lease : leases) leased.push_back(lease.device + " " + std::to_string(lease.run_id) + (lease.gone ? " gone" : ""));
   const bool due = !devices_read_at_ || clock_.now() - *devices_read_at_ >= options_.device_interval;
   if (!due && leased == leased_) return;
   leased_ = std::move(leased);
@@ -123,99 +218,104 @@ void Dispatcher::read_devices() {
   if (devices_.refresh(leases)) bus_.devices_changed();
 }
 
-std::optional<db::RunRow> Dispatcher::origin(db::RunStore& runs, const db::RunRow& run) {
-  const auto id = runs.find_by_key(run.waits_for);
-  return id ? runs.find(*id) : std::nullopt;
-}
-
 void Dispatcher::skip_orphans() {
-  const std::vector<db::RunRow> waiting = database_.read([](db::Connection& c) { return db::RunStore(c).waiting_for_another(); });
-  for (const db::RunRow& run : waiting) {
-    guard(run.id, [&] {
-      change_if(run.id, [&](db::RunStore& runs) {
-        const auto from = origin(runs, run);
-        if (from && (!core::is_terminal(from->state) || has_result(from->state))) return false;
-        const std::string what = from
-                                     ? "run " + std::to_string(from->id) + " (" + from->name + "), which is " + core::to_string(from->state)
-                                     : "a run that is not here";
-        runs.skip(run.id, "it starts from the weights of " + what + "; retry that, then this", clock_.now());
+  const std::vector<db::Unmet> waiting = database_.read([](db::Connection& c) { return db::RunStore(c).unmet_dependencies(); });
+  for (const db::Unmet& unmet : waiting) {
+    if (unmet.on && !core::is_terminal(unmet.state)) continue;
+    guard(unmet.run, [&] {
+      change_if(unmet.run, [&](db::RunStore& runs) {
+        if (runs.get(unmet.run).state != RunState::queued) return false;
+        const std::string what =
+            unmet.on ? "run " + std::to_string(*unmet.on) + " (" + unmet.on_name + "), which is " + core::to_string(unmet.state)
+                     : "a run that is not here";
+        runs.end_waiting(unmet.run, RunState::skipped, "it depends on " + what + "; retry that, then this", clock_.now());
         return true;
       });
     });
   }
 }
 
+// Decides afresh when something has changed that a decision hangs on or a back-off is over, and else only now and then, in case a
+// change was not told: an idle daemon costs next to nothing.
 void Dispatcher::launch_what_fits() {
-  Situation situation;
-  situation.free = devices_.free_devices();
-  if (situation.free.empty()) return;
-  situation.has_gpus = devices_.has_gpus();
-  database_.read([&](db::Connection& c) {
-    db::RunStore runs(c);
-    db::ExperimentStore experiments(c);
-    situation.limits = experiments.limits();
-    const auto listed_by = [&](std::int64_t run) {
-      return situation.limits.empty() ? std::vector<std::int64_t>{} : experiments.experiments_of(run);
-    };
-    for (const db::RunRow& run : runs.in_states({RunState::queued})) {
-      if (!run.waits_for.empty()) {
-        const auto from = origin(runs, run);
-        if (!from || !has_result(from->state)) continue;
-      }
-      situation.queue.push_back({run.id, run.priority, run.queued_at, run.not_before, run.resources.gpus, listed_by(run.id)});
-    }
-    for (const db::RunRow& run : runs.in_states(kLive)) situation.running.push_back({run.id, listed_by(run.id)});
+  const std::uint64_t due = bus_.decisions_due();
+  if (due == decided_ && next_decision_at_ && clock_.now() < *next_decision_at_) return;
+  const Situation situation = database_.read([&](db::Connection& c) {
+    return gather_situation(c, devices_.standings(), devices_.has_gpus(), {options_.max_concurrent, options_.slurm_by_default, ""});
   });
-  for (const Launch& next : decide(situation, clock_.now())) {
-    guard(next.run, [&] { launch(next.run, next.device); });
+  Decision decision = decide(situation, clock_.now());
+  next_decision_at_ = clock_.now() + kDecisionInterval;
+  for (const QueuedRun& run : situation.queue) {
+    if (run.not_before && *run.not_before > clock_.now()) next_decision_at_ = std::min(*next_decision_at_, *run.not_before);
+  }
+  reasons_.set(std::move(decision.waits));
+  decided_ = due;
+  for (const Launch& next : decision.launches) {
+    bool launched = false;
+    guard(next.run, [&] {
+      launch(next);
+      launched = true;
+    });
+    if (!launched) next_decision_at_ = std::min(*next_decision_at_, clock_.now() + kLaunchPatience);
   }
 }
 
-void Dispatcher::launch(std::int64_t run_id, const std::string& device_id) {
-  const Device device = devices_.device(device_id);
-  const db::RunRow run = database_.read([&](db::Connection& c) { return db::RunStore(c).get(run_id); });
+void Dispatcher::launch(const Launch& next) {
+  const Device device = devices_.device(next.device);
+  const auto [run, spec] = database_.read([&](db::Connection& c) {
+    db::RunStore runs(c);
+    return std::pair(runs.get(next.run), runs.spec(next.run));
+  });
   if (run.state != RunState::queued) return;  // cancelled since the decision
-  prepare_run_directory(run);
+  const core::RunConfig config = config_of(spec, run.id);
+  prepare_run_directory(run, spec);
+  const std::string note = next.forced ? devices_.who_is_there(next.device) : "";
   int attempt = 0;
-  change(run_id, [&](db::RunStore& runs) { attempt = runs.begin_attempt(run_id, device_id, clock_.now()); });
+  change(run.id, [&](db::RunStore& runs) {
+    attempt = runs.begin_attempt(
+        run.id, {next.device, next.shared, note.empty() ? "" : next.device + ", by force; there already: " + note}, clock_.now());
+  });
   db::ProcessIdentity process;
   try {
-    process = launcher_.spawn({run_id, attempt, paths_.run(run_id), paths_.cache(), device.kind, device.index, device.threads});
+    process = launcher_.spawn({run.id, attempt, paths_.run(run.id), paths_.cache(), device.kind, device.index,
+                               static_cast<int>(config.resources.cpus.value_or(device.threads)), config.resources});
   } catch (const core::Error& e) {
     const bool again = run.restarts < run.resources.max_restarts;
-    change(run_id, [&](db::RunStore& runs) {
-      runs.end_attempt(run_id,
+    change(run.id, [&](db::RunStore& runs) {
+      runs.end_attempt(run.id,
                        {again ? RunState::queued : RunState::failed, e.what(), std::nullopt, std::nullopt, again,
-                        clock_.now() + backoff(run.restarts + 1)},
+                        clock_.now() + backoff(run.restarts + 1), std::nullopt},
                        clock_.now());
     });
     throw;
   }
-  change(run_id, [&](db::RunStore& runs) { runs.set_process(run_id, process); });
+  change(run.id, [&](db::RunStore& runs) { runs.set_process(run.id, process); });
   launcher_.release(process);
-  spdlog::info("run {} attempt {} started on {} as process {}", run_id, attempt, device_id, process.pid);
+  spdlog::info("run {} attempt {} started on {} as process {}", run.id, attempt, next.device, process.pid);
 }
 
-void Dispatcher::prepare_run_directory(const db::RunRow& run) {
+// The worker knows files only, and run.json alone tells it what to do; the database keeps what the person submitted.
+void Dispatcher::prepare_run_directory(const db::RunRow& run, const nlohmann::json& spec) {
   create_directories_or_throw(paths_.run(run.id));
   create_directories_or_throw(paths_.cache());
   if (run.fresh) std::filesystem::remove_all(paths_.checkpoints(run.id));
   end_torn_line(paths_.journal(run.id));
-  if (run.waits_for.empty()) return;
-  const auto from = database_.read([&](db::Connection& c) {
-    db::RunStore runs(c);
-    return origin(runs, run);
-  });
-  if (!from) throw core::Error(core::ErrorKind::not_found, "the run whose weights run " + std::to_string(run.id) + " starts from is gone");
-  // The worker knows files only. The database keeps the key.
-  nlohmann::json spec = database_.read([&](db::Connection& c) { return db::RunStore(c).spec(run.id); });
-  spec["run_id"] = run.id;
-  spec["config"]["train"]["init_from"] = paths_.run(from->id).string();
-  write_file_atomically(paths_.spec(run.id), spec.dump(2) + "\n");
+  if (run.waits_for.empty() && run.micro_batch_divisor == 1 && !run.fresh) return;
+  nlohmann::json for_worker = spec;
+  for_worker["run_id"] = run.id;
+  for_worker["micro_batch_divisor"] = run.micro_batch_divisor;
+  if (!run.waits_for.empty()) {
+    const auto origin = database_.read([&](db::Connection& c) { return db::RunStore(c).find_by_key(run.waits_for); });
+    if (!origin) {
+      throw core::Error(core::ErrorKind::not_found, "the run whose weights run " + std::to_string(run.id) + " starts from is gone");
+    }
+    for_worker["config"]["train"]["init_from"] = paths_.run(*origin).string();
+  }
+  write_file_atomically(paths_.spec(run.id), for_worker.dump(2) + "\n");
 }
 
 void Dispatcher::for_each_live(const std::function<void(const db::RunRow&)>& work) {
-  const std::vector<db::RunRow> live = database_.read([](db::Connection& c) { return db::RunStore(c).in_states(kLive); });
+  const std::vector<db::RunRow> live = database_.read([](db::Connection& c) { return db::RunStore(c).in_states(live_states()); });
   for (const db::RunRow& run : live) guard(run.id, [&] { work(run); });
 }
 

@@ -45,6 +45,11 @@ void EventBus::publish(Apply&& apply) {
 }
 
 void EventBus::run_changed(std::int64_t run_id) {
+  ++decisions_due_;
+  run_progressed(run_id);
+}
+
+void EventBus::run_progressed(std::int64_t run_id) {
   publish([&](Subscription& s) { s.runs_.insert(run_id); });
 }
 
@@ -53,6 +58,7 @@ void EventBus::experiment_changed(std::int64_t experiment_id) {
 }
 
 void EventBus::devices_changed() {
+  ++decisions_due_;
   publish([](Subscription& s) { s.devices_ = true; });
 }
 

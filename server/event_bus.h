@@ -3,6 +3,7 @@
 // one thing merge, and a subscriber that is slow holds at most one entry per run and experiment, capped at kMaxPending.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -47,11 +48,18 @@ class EventBus {
   // Ends when the returned pointer is dropped. After close() a new subscription is closed from the start.
   std::shared_ptr<Subscription> subscribe();
 
+  // Its state, its place in the queue or what it may use has changed.
   void run_changed(std::int64_t run_id);
+  // It has only come further.
+  void run_progressed(std::int64_t run_id);
   void experiment_changed(std::int64_t experiment_id);
   void devices_changed();
+  // Opened, held or drained.
+  void queue_changed() { ++decisions_due_; }
   // Wakes every subscriber for good.
   void close();
+  // Counts everything that may change what the scheduler decides.
+  std::uint64_t decisions_due() const { return decisions_due_; }
 
  private:
   template <class Apply>
@@ -60,6 +68,7 @@ class EventBus {
   std::mutex mutex_;
   std::vector<std::weak_ptr<Subscription>> subscriptions_;
   bool closed_ = false;
+  std::atomic<std::uint64_t> decisions_due_ = 0;
 };
 
 }  // namespace moelab::server

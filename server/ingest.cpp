@@ -103,7 +103,7 @@ bool Ingest::read_batch(std::int64_t run_id) {
   });
   read_to_[run_id] = read_to;
   if (!any) return false;
-  bus_.run_changed(run_id);
+  bus_.run_progressed(run_id);
   for (const std::int64_t experiment : experiments) bus_.experiment_changed(experiment);
   return true;
 }

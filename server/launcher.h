@@ -7,8 +7,9 @@
 #include <optional>
 #include <string>
 
+#include "core/config.h"
 #include "db/run_store.h"
-#include "server/scheduler.h"
+#include "server/device_kind.h"
 
 namespace moelab::server {
 
@@ -20,6 +21,7 @@ struct LaunchRequest {
   DeviceKind kind = DeviceKind::cpu;
   int gpu_index = 0;  // for a GPU: in PCI bus order
   int threads = 1;
+  core::ResourceConfig resources;  // as the run's file says
 };
 
 // How a worker has ended. A worker that an earlier daemon started is not our child: then nobody can tell, both are empty.
@@ -27,6 +29,9 @@ struct Exit {
   std::optional<int> code;    // it left by itself
   std::optional<int> signal;  // it was killed
   bool oom_killed = false;    // by SIGKILL, not ours, while the kernel counted an out-of-memory kill
+  bool rebooted = false;      // the machine was started again since: nothing that lived then lives
+  std::string note = {};      // what the launcher knows of the end beyond that, as a sentence; may be empty
+  bool not_its_fault = false; // the place took it away (a node failed, a job's time limit came): queued again, not a restart
 };
 
 class Launcher {

@@ -13,13 +13,15 @@ nlohmann::json listing_to_json(const db::ExperimentRow& e, const db::MemberRow& 
             {"tags", e.tags},
             {"source", e.source},
             {"max_concurrent", e.max_concurrent},
+            {"prune", e.prune},
             {"created_at", core::to_rfc3339(e.created_at)}}},
           {"name", m.name},
           {"baseline", m.baseline},
           {"baseline_key", m.baseline_key},
           {"notes", m.notes},
           {"tags", m.tags},
-          {"varied", m.varied}};
+          {"varied", m.varied},
+          {"family", m.family}};
 }
 
 std::pair<db::ExperimentRow, db::MemberRow> listing_from_json(const nlohmann::json& json) {
@@ -34,6 +36,7 @@ std::pair<db::ExperimentRow, db::MemberRow> listing_from_json(const nlohmann::js
   experiment.tags = e.at("tags").get<std::vector<std::string>>();
   experiment.source = e.at("source").get<std::string>();
   experiment.max_concurrent = e.at("max_concurrent").get<int>();
+  experiment.prune = e.value("prune", "");
   experiment.created_at = core::from_rfc3339(e.at("created_at").get<std::string>());
   db::MemberRow member;
   member.experiment = experiment.name;
@@ -43,6 +46,7 @@ std::pair<db::ExperimentRow, db::MemberRow> listing_from_json(const nlohmann::js
   member.notes = json.at("notes").get<std::string>();
   member.tags = json.at("tags").get<std::vector<std::string>>();
   member.varied = json.at("varied");
+  member.family = json.value("family", member.name);
   return {experiment, member};
 }
 

@@ -20,6 +20,7 @@ bool speaks_of_memory(const db::FinalWord& word) {
 }
 
 std::string describe(const Exit& exit) {
+  if (!exit.note.empty()) return exit.note;
   if (exit.signal) return "the worker was killed by signal " + std::to_string(*exit.signal);
   if (exit.code) return "the worker left with exit code " + std::to_string(*exit.code) + " and no final word";
   return "the worker was gone when the daemon came back, without a final word";
@@ -36,7 +37,41 @@ std::chrono::seconds backoff(int restart) {
   return std::chrono::seconds(std::min(60, 1 << std::clamp(restart - 1, 0, 6)));
 }
 
-db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optional<db::FinalWord>& word, core::TimePoint now) {
+namespace {
+
+// What a stop that we asked for makes of a run; nothing for one that ended for a reason of its own.
+struct StopOutcome {
+  RunState to;
+  const char* reason;
+};
+StopOutcome outcome_of(db::StopIntent intent) {
+  switch (intent) {
+    case db::StopIntent::shutdown:
+      return {RunState::queued, "the daemon was stopped"};
+    case db::StopIntent::drain:
+      return {RunState::queued, "the server was drained"};
+    case db::StopIntent::hang:
+      return {RunState::queued, "the worker made no progress"};
+    case db::StopIntent::prune:
+      return {RunState::pruned, "pruned by its experiment's rule"};
+    case db::StopIntent::timeout:
+      return {RunState::timed_out, ""};
+    case db::StopIntent::misplaced:
+      return {RunState::failed, "the worker computed on a device that was not its own"};
+    case db::StopIntent::pause:
+      return {RunState::paused, "paused"};
+    case db::StopIntent::cancel:
+      return {RunState::cancelled, "cancelled"};
+    case db::StopIntent::kill:
+      return {RunState::cancelled, "killed"};
+  }
+  return {RunState::failed, ""};
+}
+
+}  // namespace
+
+db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optional<db::FinalWord>& word, const Allowed& allowed,
+                     core::TimePoint now) {
   db::AttemptEnd end;
   end.exit_code = exit.code;
   end.signal = exit.signal;
@@ -45,28 +80,40 @@ db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optiona
     end.reason = reason;
     return end;
   };
+  const auto restart = [&](const std::string& reason, RunState otherwise) {
+    if (run.restarts < run.resources.max_restarts) {
+      end.counts_as_restart = true;
+      end.not_before = now + backoff(run.restarts + 1);
+      return to(RunState::queued, reason);
+    }
+    return to(otherwise, reason + (run.resources.max_restarts > 0 ? "; restarts are used up" : ""));
+  };
+  const auto out_of_memory = [&](const std::string& reason) {
+    if (!allowed.micro_batch_divisor) return to(RunState::out_of_memory, reason);
+    end.micro_batch_divisor = allowed.micro_batch_divisor;
+    return to(RunState::queued, reason + "; goes on with micro-batches " + std::to_string(*allowed.micro_batch_divisor) + " times smaller");
+  };
   if (word && word->status == "completed") return to(RunState::completed, "");
   if (word && word->status == "pruned") return to(RunState::pruned, join(word->reason, word->message));
-  if (word && word->status == "failed") {
-    return to(speaks_of_memory(*word) ? RunState::out_of_memory : RunState::failed, join(word->reason, word->message));
-  }
-  if (run.stop_intent == db::StopIntent::cancel) return to(RunState::cancelled, "cancelled");
+  const bool stopped_by_person = run.stop_intent && *run.stop_intent >= db::StopIntent::pause;
+  if (word && word->status == "failed" && !speaks_of_memory(*word)) return to(RunState::failed, join(word->reason, word->message));
+  if (word && word->status == "failed" && !stopped_by_person) return out_of_memory(join(word->reason, word->message));
   if (run.stop_intent == db::StopIntent::timeout) {
     return to(RunState::timed_out, "ran longer than resources.timeout = " + std::to_string(run.resources.timeout_s) + " s");
   }
-  if (run.stop_intent == db::StopIntent::shutdown) return to(RunState::queued, "the daemon was stopped");
+  if (run.stop_intent) {
+    const StopOutcome stopped = outcome_of(*run.stop_intent);
+    const std::string reason = run.stop_reason.empty() ? stopped.reason : run.stop_reason;
+    return run.stop_intent == db::StopIntent::hang ? restart(reason, RunState::failed) : to(stopped.to, reason);
+  }
+  if (exit.not_its_fault) return to(RunState::queued, describe(exit));
   if (word && word->status == "preempted") return to(RunState::queued, "somebody stopped the worker");
+  if (exit.rebooted) return to(RunState::queued, "the machine was started again");
   if (!exit.code && !exit.signal && run.state == RunState::starting)
     return to(RunState::queued, "the daemon died while it started the worker");
-  if (exit.oom_killed) return to(RunState::out_of_memory, "killed by the kernel: the machine ran out of memory");
+  if (exit.oom_killed) return out_of_memory("killed by the kernel: the machine ran out of memory");
   if (exit.code == core::kExitUsage || exit.code == core::kExitStorage) return to(RunState::failed, describe(exit) + "; see its log");
-  if (run.restarts < run.resources.max_restarts) {
-    end.counts_as_restart = true;
-    end.not_before = now + backoff(run.restarts + 1);
-    return to(RunState::queued, describe(exit));
-  }
-  const std::string restarts = run.resources.max_restarts > 0 ? "; restarts are used up" : "";
-  return to(exit.code || exit.signal ? RunState::failed : RunState::lost, describe(exit) + restarts);
+  return restart(describe(exit), exit.code || exit.signal ? RunState::failed : RunState::lost);
 }
 
 }  // namespace moelab::server

@@ -21,6 +21,7 @@ class HomePaths {
   std::filesystem::path spec(std::int64_t id) const { return run(id) / "run.json"; }
   std::filesystem::path listings(std::int64_t id) const { return run(id) / "listings.json"; }
   std::filesystem::path journal(std::int64_t id) const { return run(id) / "events.jsonl"; }
+  std::filesystem::path heartbeat(std::int64_t id) const { return run(id) / "heartbeat"; }
   std::filesystem::path log(std::int64_t id) const { return run(id) / "worker.log"; }
   std::filesystem::path checkpoints(std::int64_t id) const { return run(id) / "checkpoints"; }
 

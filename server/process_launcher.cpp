@@ -157,7 +157,12 @@ void ProcessLauncher::release(const db::ProcessIdentity& process) {
 
 std::optional<Exit> ProcessLauncher::poll(const db::ProcessIdentity& process) {
   Child* child = child_of(process);
-  if (!child) return is_alive(process) ? std::nullopt : std::optional<Exit>(Exit{});
+  if (!child) {
+    if (is_alive(process)) return std::nullopt;
+    Exit gone;
+    gone.rebooted = process.boot_id != boot_id();
+    return gone;
+  }
   if (child->exit) return child->exit;
   siginfo_t info{};
   const auto id = static_cast<id_t>(process.pid);

@@ -21,6 +21,7 @@
 #include "server/listing_json.h"
 #include "server/outcome.h"
 #include "server/process_info.h"
+#include "server/submission.h"
 
 namespace moelab::server {
 namespace {
@@ -58,7 +59,10 @@ void insert_run(db::Connection& c, const HomePaths& paths, std::int64_t id) {
   run.tokens = listed.at("tokens").get<double>();
   run.max_steps = listed.at("max_steps").get<std::int64_t>();
   run.priority = listed.at("priority").get<int>();
-  run.resources = {spec.config.resources.gpus, spec.config.resources.timeout.count, spec.config.resources.max_restarts};
+  run.resources = resources_of(spec.config);
+  run.waits_for = listed.value("waits_for", "");
+  run.depends_on = listed.value("depends_on", std::vector<std::string>{});
+  run.memory_key = listed.value("memory_key", "");
   db::RunStore(c).insert(run, core::from_rfc3339(listed.at("queued_at").get<std::string>()));
   db::ExperimentStore experiments(c);
   for (const nlohmann::json& listing : listed.at("listings")) {
@@ -101,7 +105,7 @@ void restore_state(db::Connection& c, std::int64_t id, db::Restored history, cor
   history.state = RunState::cancelled;
   history.reason = "the database was rebuilt; retry to go on";
   if (word && (word->status == "completed" || word->status == "pruned" || word->status == "failed")) {
-    const db::AttemptEnd end = judge(run, Exit{}, word, now);
+    const db::AttemptEnd end = judge(run, Exit{}, word, {}, now);
     history.state = end.to;
     history.reason = end.reason;
   }

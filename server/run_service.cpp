@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <tuple>
 #include <utility>
 
 #include "core/clock.h"
@@ -11,6 +12,7 @@
 #include "db/file_store.h"
 #include "db/load_store.h"
 #include "db/metric_store.h"
+#include "db/queue_store.h"
 #include "db/run_list.h"
 #include "server/device_monitor.h"
 #include "server/event_bus.h"
@@ -33,19 +35,6 @@ std::int64_t offset_from(const std::string& cursor) {
   return offset;
 }
 
-// Ends a queued run, asks a live one to leave. False when it has ended already.
-bool cancel_in(db::Connection& c, RunId id, core::TimePoint now) {
-  db::RunStore runs(c);
-  const core::RunState state = runs.get(id).state;
-  if (core::is_terminal(state)) return false;
-  if (state == core::RunState::queued) {
-    runs.cancel_queued(id, "cancelled", now);
-  } else {
-    runs.request_stop(id, db::StopIntent::cancel, now);
-  }
-  return true;
-}
-
 void add_frame(ExpertLoadView& view, db::LoadFrame frame) {
   view.layers = std::move(frame.layers);
   view.slots = frame.slots;
@@ -56,12 +45,13 @@ void add_frame(ExpertLoadView& view, db::LoadFrame frame) {
 }  // namespace
 
 RunService::RunService(db::Database& database, std::filesystem::path home, const core::Clock& clock, EventBus& bus, DeviceMonitor& devices,
-                       std::string version)
+                       const WaitReasons& reasons, std::string version)
     : database_(database),
       home_(std::move(home)),
       clock_(clock),
       bus_(bus),
       devices_(devices),
+      reasons_(reasons),
       version_(std::move(version)),
       started_at_(clock.now()) {}
 
@@ -75,10 +65,11 @@ void RunService::publish(const std::vector<RunId>& ids) {
 SubmitResult RunService::submit(const core::PlanRequest& request, bool force) {
   const core::Plan plan = core::make_plan(request);
   core::require_data(plan, request.source_name);
+  require_resources(plan, request.source_name, devices_.view());
   const Submitted submitted = record_plan(database_, HomePaths(home_), plan, request.source_name, force, clock_.now());
   publish(submitted.runs);
   return database_.read([&](db::Connection& c) {
-    ViewBuilder views(c, clock_.now());
+    ViewBuilder views(c, clock_.now(), reasons_);
     db::ExperimentStore experiments(c);
     SubmitResult result;
     result.created = submitted.created;
@@ -99,7 +90,7 @@ RunPage RunService::runs(const RunQuery& query) const {
   return database_.read([&](db::Connection& c) {
     if (query.experiment) db::ExperimentStore(c).get(*query.experiment);
     const db::RunList list = db::list_runs(c, {query.states, query.experiment, query.tag, query.search, query.sort, query.limit, offset});
-    RunPage page{ViewBuilder(c, clock_.now()).runs(list.runs), list.total, std::nullopt};
+    RunPage page{ViewBuilder(c, clock_.now(), reasons_).runs(list.runs), list.total, std::nullopt};
     const std::int64_t next = offset + static_cast<std::int64_t>(page.runs.size());
     if (!page.runs.empty() && next < list.total) page.next_cursor = std::to_string(next);
     return page;
@@ -107,7 +98,7 @@ RunPage RunService::runs(const RunQuery& query) const {
 }
 
 RunView RunService::run(RunId id) const {
-  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now()).run(id); });
+  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now(), reasons_).run(id); });
 }
 
 RunDetail RunService::run_detail(RunId id) const {
@@ -115,7 +106,7 @@ RunDetail RunService::run_detail(RunId id) const {
     db::RunStore runs(c);
     db::FileStore files(c);
     RunDetail d;
-    d.run = ViewBuilder(c, clock_.now()).run(id);
+    d.run = ViewBuilder(c, clock_.now(), reasons_).run(id);
     const nlohmann::json spec = runs.spec(id);
     d.config = spec.value("config", nlohmann::json::object());
     const std::vector<db::MemberRow> listings = db::ExperimentStore(c).listings(id);
@@ -140,7 +131,7 @@ RunDetail RunService::run_detail(RunId id) const {
 
 std::vector<ExperimentView> RunService::experiments() const {
   return database_.read([&](db::Connection& c) {
-    ViewBuilder views(c, clock_.now());
+    ViewBuilder views(c, clock_.now(), reasons_);
     std::vector<ExperimentView> list;
     for (const db::ExperimentRow& row : db::ExperimentStore(c).all()) list.push_back(views.experiment(row));
     return list;
@@ -148,65 +139,95 @@ std::vector<ExperimentView> RunService::experiments() const {
 }
 
 ExperimentView RunService::experiment(ExperimentId id) const {
-  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now()).experiment(db::ExperimentStore(c).get(id)); });
+  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now(), reasons_).experiment(db::ExperimentStore(c).get(id)); });
 }
 
 ResultTable RunService::results(ExperimentId id) const {
-  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now()).results(db::ExperimentStore(c).get(id)); });
+  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now(), reasons_).results(db::ExperimentStore(c).get(id)); });
 }
 
-RunView RunService::cancel(RunId id) {
-  const bool cancelled = database_.write([&](db::Connection& c) { return cancel_in(c, id, clock_.now()); });
-  if (!cancelled) {
-    throw core::Error(core::ErrorKind::conflict,
-                      "run " + std::to_string(id) + " has ended already: it is " + core::to_string(run(id).state));
-  }
+RunView RunService::act(RunVerb verb, RunId id) {
+  const std::optional<std::string> refused = database_.write([&](db::Connection& c) { return apply_verb(c, id, verb, clock_.now()); });
+  if (refused) throw core::Error(core::ErrorKind::conflict, *refused);
   publish({id});
   return run(id);
 }
 
-std::vector<RunView> RunService::cancel(const std::vector<RunId>& ids) {
-  const std::vector<RunId> cancelled = database_.write([&](db::Connection& c) {
-    std::vector<RunId> list;
+VerbResult RunService::act(RunVerb verb, const std::vector<RunId>& ids) {
+  VerbResult result;
+  std::vector<RunId> changed;
+  database_.write([&](db::Connection& c) {
     for (const RunId id : ids) {
-      if (cancel_in(c, id, clock_.now())) list.push_back(id);
+      if (std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now())) {
+        result.skipped.push_back({id, *std::move(refused)});
+      } else {
+        changed.push_back(id);
+      }
     }
-    return list;
   });
-  publish(cancelled);
-  std::vector<RunView> views;
-  for (const RunId id : cancelled) views.push_back(run(id));
-  return views;
+  publish(changed);
+  for (const RunId id : changed) result.runs.push_back(run(id));
+  return result;
 }
 
-std::int64_t RunService::cancel_experiment(ExperimentId id) {
+VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
   const std::vector<RunId> members = database_.read([&](db::Connection& c) {
     db::ExperimentStore experiments(c);
     experiments.get(id);
     std::vector<RunId> ids;
-    for (const db::MemberRow& m : experiments.members(id)) ids.push_back(m.run_id);
+    for (const db::MemberRow& m : experiments.members(id)) {
+      if (std::find(ids.begin(), ids.end(), m.run_id) == ids.end()) ids.push_back(m.run_id);
+    }
     return ids;
   });
-  return static_cast<std::int64_t>(cancel(members).size());
+  return act(verb, members);
 }
 
-RunView RunService::retry(RunId id) {
+RunView RunService::set_priority(RunId id, int priority) {
   database_.write([&](db::Connection& c) {
     db::RunStore runs(c);
-    const db::RunRow row = runs.get(id);
-    if (row.state == core::RunState::completed) {
-      throw core::Error(core::ErrorKind::conflict,
-                        "run " + std::to_string(id) + " has completed; submit its file with --force to train it again");
-    }
-    if (row.state == core::RunState::pruned) {
-      throw core::Error(core::ErrorKind::conflict, "run " + std::to_string(id) +
-                                                       " was ended by its own early_stop rule and would be again; change the rule in its "
-                                                       "file, or submit it with --force to train it again");
-    }
-    runs.requeue(id, false, "retried", clock_.now());
+    runs.get(id);
+    runs.set_priority(id, priority);
+    write_listings(c, HomePaths(home_), id);
   });
   publish({id});
   return run(id);
+}
+
+RunView RunService::force(RunId id, const std::string& device) {
+  const DevicesView devices = devices_.view();
+  const auto is_it = [&](const DeviceView& d) { return d.id == device; };
+  if (!device.empty() && std::none_of(devices.devices.begin(), devices.devices.end(), is_it)) {
+    throw core::Error(core::ErrorKind::not_found, "there is no device " + device + "; `moelab gpus` lists them");
+  }
+  database_.write([&](db::Connection& c) { db::RunStore(c).force(id, device.empty() ? db::kAnyDevice : device, clock_.now()); });
+  publish({id});
+  return run(id);
+}
+
+QueueView RunService::queue(std::int64_t limit) const {
+  return database_.read([&](db::Connection& c) {
+    QueueView view;
+    view.mode = read_queue_mode(c);
+    std::vector<db::QueueEntry> entries = db::QueueStore(c).entries();
+    std::sort(entries.begin(), entries.end(), [](const db::QueueEntry& a, const db::QueueEntry& b) {
+      return std::tuple(-a.priority, a.queued_at, a.id) < std::tuple(-b.priority, b.queued_at, b.id);
+    });
+    view.total = static_cast<std::int64_t>(entries.size());
+    view.live = static_cast<std::int64_t>(db::QueueStore(c).leases().size());
+    ViewBuilder views(c, clock_.now(), reasons_);
+    for (const db::QueueEntry& entry : entries) {
+      if (static_cast<std::int64_t>(view.runs.size()) == limit) break;
+      view.runs.push_back(views.run(entry.id));
+    }
+    return view;
+  });
+}
+
+QueueView RunService::set_queue_mode(QueueMode::Kind kind, const std::string& reason) {
+  database_.write([&](db::Connection& c) { write_queue_mode(c, {kind, reason, clock_.now()}); });
+  bus_.queue_changed();
+  return queue(0);
 }
 
 std::vector<SeriesView> RunService::metrics(RunId id, const std::vector<std::string>& keys, std::int64_t from_step,

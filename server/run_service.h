@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "server/run_verbs.h"
 #include "server/views.h"
 
 namespace moelab::core {
@@ -23,6 +24,7 @@ namespace moelab::server {
 
 class DeviceMonitor;
 class EventBus;
+class WaitReasons;
 
 struct RunQuery {
   std::vector<core::RunState> states;      // empty = all
@@ -38,7 +40,7 @@ class RunService {
  public:
   // `home` is the Moelab home directory; `devices` and `bus` outlive the service. `version` is reported by health().
   RunService(db::Database& database, std::filesystem::path home, const core::Clock& clock, EventBus& bus, DeviceMonitor& devices,
-             std::string version);
+             const WaitReasons& reasons, std::string version);
 
   // Plans `request` and records what is missing: a run whose key is known is reused, whatever its state. With `force`
   // every member that has ended trains again from step 0 in a new attempt (live and queued ones are left alone).
@@ -52,13 +54,18 @@ class RunService {
   ExperimentView experiment(ExperimentId id) const;
   ResultTable results(ExperimentId id) const;
 
-  // A queued run ends at once; a live one is asked to leave and its view says `stopping`. Cancelling an ended run: conflict.
-  RunView cancel(RunId id);
-  // Those of `ids` that have not ended; unknown ids: not_found, before anything is cancelled.
-  std::vector<RunView> cancel(const std::vector<RunId>& ids);
-  std::int64_t cancel_experiment(ExperimentId id);  // runs cancelled; a run that another experiment lists too is cancelled as well
-  // Queues an ended run that did not complete; it goes on from its newest checkpoint. Conflict otherwise.
-  RunView retry(RunId id);
+  // See run_verbs.h. Conflict when the run's state does not allow it.
+  RunView act(RunVerb verb, RunId id);
+  // The same for several: those whose state does not allow it are skipped, with the reason. Unknown ids: not_found, before anything is done.
+  VerbResult act(RunVerb verb, const std::vector<RunId>& ids);
+  VerbResult act_on_experiment(RunVerb verb, ExperimentId id);  // runs that other experiments list too are no exception
+  RunView set_priority(RunId id, int priority);
+  // Starts a queued run as soon as possible on `device` (empty = any of its kind), also if somebody else's work is on it.
+  RunView force(RunId id, const std::string& device);
+
+  // The first `limit` queued runs in the order in which they get their turn.
+  QueueView queue(std::int64_t limit) const;
+  QueueView set_queue_mode(QueueMode::Kind kind, const std::string& reason);
 
   // No keys = every series of the run. A key the run does not have gives an empty series.
   // max_points: 0 = all, else at least 4. from_step is inclusive.
@@ -88,6 +95,7 @@ class RunService {
   const core::Clock& clock_;
   EventBus& bus_;
   DeviceMonitor& devices_;
+  const WaitReasons& reasons_;
   std::string version_;
   core::TimePoint started_at_;
 };

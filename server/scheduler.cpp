@@ -2,42 +2,151 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace moelab::server {
 namespace {
 
-std::vector<QueuedRun> in_order(std::vector<QueuedRun> queue) {
-  std::sort(queue.begin(), queue.end(), [](const QueuedRun& a, const QueuedRun& b) {
-    return std::tuple(-static_cast<std::int64_t>(a.priority), a.queued_at, a.id) <
-           std::tuple(-static_cast<std::int64_t>(b.priority), b.queued_at, b.id);
+constexpr std::size_t kDevicesNamed = 4;
+
+std::vector<const QueuedRun*> in_order(const std::vector<QueuedRun>& queue) {
+  std::vector<const QueuedRun*> order;
+  order.reserve(queue.size());
+  for (const QueuedRun& run : queue) order.push_back(&run);
+  std::sort(order.begin(), order.end(), [](const QueuedRun* a, const QueuedRun* b) {
+    return std::tuple(-static_cast<std::int64_t>(a->priority), a->queued_at, a->id) <
+           std::tuple(-static_cast<std::int64_t>(b->priority), b->queued_at, b->id);
   });
-  return queue;
+  return order;
 }
+
+std::string noun(DeviceKind kind) {
+  switch (kind) {
+    case DeviceKind::gpu:
+      return "a GPU";
+    case DeviceKind::cpu:
+      return "a CPU slot";
+    case DeviceKind::slurm:
+      return "its turn in Slurm";
+  }
+  return "a device";
+}
+
+class Decider {
+ public:
+  Decider(const Situation& situation, core::TimePoint now) : situation_(situation), now_(now), devices_(situation.devices) {
+    for (const RunningRun& run : situation.running) {
+      ++running_;
+      for (const std::int64_t experiment : run.experiments) ++busy_[experiment];
+    }
+  }
+
+  Decision decide() {
+    for (const QueuedRun* run : in_order(situation_.queue)) {
+      std::string why = why_not(*run);
+      Launch launch;
+      if (why.empty()) why = place(*run, launch);
+      if (!why.empty()) {
+        decision_.waits.emplace(run->id, std::move(why));
+        continue;
+      }
+      decision_.launches.push_back(launch);
+      ++running_;
+      for (const std::int64_t experiment : run->experiments) ++busy_[experiment];
+    }
+    return std::move(decision_);
+  }
+
+ private:
+  // What keeps it from starting whatever the devices are.
+  std::string why_not(const QueuedRun& run) {
+    if (!run.waits_for.empty()) return run.waits_for;
+    if (!situation_.closed.empty()) return situation_.closed;
+    if (run.not_before && *run.not_before > now_) return "waits until " + core::to_rfc3339(*run.not_before) + " after a failure";
+    if (situation_.most_at_once > 0 && running_ >= situation_.most_at_once)
+      return "waits: this server runs " + std::to_string(situation_.most_at_once) + " at once";
+    for (const std::int64_t experiment : run.experiments) {
+      const auto limit = situation_.limits.find(experiment);
+      if (limit == situation_.limits.end() || busy_[experiment] < limit->second.most) continue;
+      return "waits: " + limit->second.name + " runs " + std::to_string(limit->second.most) + " at once (max_concurrent)";
+    }
+    return "";
+  }
+
+  // Takes a device for it; the sentence why there is none otherwise.
+  std::string place(const QueuedRun& run, Launch& launch) {
+    DeviceOffer* const device = find(run);
+    if (!device) return no_device(run);
+    const PackedRun packed = as_packed(run);
+    launch = {run.id, device->id, packed.share_gpu, device->gpu.runs.empty() && !device->why_not.empty()};
+    device->gpu.runs.push_back(packed);
+    device->why_not = device->id + " goes to run " + std::to_string(run.id);
+    device->can_be_forced = false;
+    about_.erase(device->kind);
+    return "";
+  }
+
+  DeviceOffer* find(const QueuedRun& run) {
+    const auto suits = [&](const DeviceOffer& d) {
+      return d.kind == run.kind && (run.forced_device.empty() || d.id == run.forced_device);
+    };
+    for (DeviceOffer& d : devices_) {
+      if (suits(d) && !d.gpu.runs.empty() && joins(run, d)) return &d;
+    }
+    for (DeviceOffer& d : devices_) {
+      if (suits(d) && d.why_not.empty()) return &d;
+    }
+    for (DeviceOffer& d : devices_) {
+      if (suits(d) && run.forced && d.can_be_forced) return &d;
+    }
+    return nullptr;
+  }
+
+  // A run whose need is not known has the GPU alone, which measures it.
+  static PackedRun as_packed(const QueuedRun& run) { return {run.id, run.share_gpu && run.need_mb.has_value(), run.need_mb}; }
+
+  static bool joins(const QueuedRun& run, const DeviceOffer& d) {
+    const PackedRun packed = as_packed(run);
+    return packed.share_gpu && d.why_not_shared.empty() && !why_not_packed(packed, d.gpu);
+  }
+
+  std::string no_device(const QueuedRun& run) {
+    if (!run.forced_device.empty()) {
+      for (const DeviceOffer& d : devices_) {
+        if (d.id == run.forced_device) return "waits for " + d.id + ": " + d.why_not;
+      }
+      return "waits for " + run.forced_device + ", which is not there";
+    }
+    std::string& text = about_[run.kind];
+    if (text.empty()) text = describe(run.kind);
+    return text;
+  }
+
+  std::string describe(DeviceKind kind) const {
+    std::string text = "waits for " + noun(kind);
+    std::size_t count = 0;
+    for (const DeviceOffer& d : devices_) {
+      if (d.kind != kind) continue;
+      if (count < kDevicesNamed) text += (count == 0 ? ": " : "; ") + d.why_not;
+      ++count;
+    }
+    if (count > kDevicesNamed) text += "; and " + std::to_string(count - kDevicesNamed) + " more";
+    return count == 0 ? text + ", and there is none" : text;
+  }
+
+  const Situation& situation_;
+  const core::TimePoint now_;
+  std::vector<DeviceOffer> devices_;
+  int running_ = 0;
+  std::map<std::int64_t, int> busy_;
+  std::map<DeviceKind, std::string> about_;  // thousands of runs wait for the same
+  Decision decision_;
+};
 
 }  // namespace
 
-std::vector<Launch> decide(const Situation& situation, core::TimePoint now) {
-  std::map<std::int64_t, int> busy;
-  for (const RunningRun& run : situation.running) {
-    for (const std::int64_t experiment : run.experiments) ++busy[experiment];
-  }
-  const auto has_room = [&](std::int64_t experiment) {
-    const auto limit = situation.limits.find(experiment);
-    return limit == situation.limits.end() || busy[experiment] < limit->second;
-  };
-  std::vector<FreeDevice> free = situation.free;
-  std::vector<Launch> launches;
-  for (const QueuedRun& run : in_order(situation.queue)) {
-    if (run.not_before && *run.not_before > now) continue;
-    if (!std::all_of(run.experiments.begin(), run.experiments.end(), has_room)) continue;
-    const DeviceKind kind = run.gpus.value_or(situation.has_gpus ? 1 : 0) > 0 ? DeviceKind::gpu : DeviceKind::cpu;
-    const auto device = std::find_if(free.begin(), free.end(), [&](const FreeDevice& d) { return d.kind == kind; });
-    if (device == free.end()) continue;
-    launches.push_back({run.id, device->id});
-    free.erase(device);
-    for (const std::int64_t experiment : run.experiments) ++busy[experiment];
-  }
-  return launches;
+Decision decide(const Situation& situation, core::TimePoint now) {
+  return Decider(situation, now).decide();
 }
 
 }  // namespace moelab::server

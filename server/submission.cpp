@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/config_json.h"
+#include "core/field_io.h"
 #include "core/origin.h"
 #include "server/file_io.h"
 #include "server/listing_json.h"
@@ -13,8 +14,12 @@
 namespace moelab::server {
 namespace {
 
-db::Resources resources_of(const core::RunConfig& config) {
-  return {config.resources.gpus, config.resources.timeout.count, config.resources.max_restarts};
+// What decides how much device memory a run needs, so that one measurement serves all runs like it.
+std::string memory_key_of(const core::RunConfig& config, const core::Cost& cost) {
+  const auto name = [&](const char* path) { return core::field_json(config, path).get<std::string>(); };
+  return std::to_string(cost.total_parameters) + '/' + std::to_string(cost.active_parameters) + '/' +
+         std::to_string(config.train.batch_size / config.train.grad_accum) + 'x' + std::to_string(config.data.block_size) + '/' +
+         name("train.precision") + '/' + name("moe.routing");
 }
 
 db::NewRun new_run(const core::PlannedRun& planned) {
@@ -34,6 +39,9 @@ db::NewRun new_run(const core::PlannedRun& planned) {
   run.priority = spec.priority;
   run.resources = resources_of(spec.config);
   run.waits_for = core::origin_of(spec.config).value_or("");
+  run.depends_on = spec.depends_on;
+  if (!run.waits_for.empty()) run.depends_on.push_back(run.waits_for);
+  run.memory_key = memory_key_of(spec.config, cost);
   return run;
 }
 
@@ -71,7 +79,8 @@ class Recorder {
       const std::int64_t experiment = ids.at(spec.experiment);
       const std::int64_t run = record_run(planned);
       experiments.put_member(
-          {experiment, spec.experiment, spec.name, run, spec.baseline, spec.baseline_key, spec.notes, spec.tags, varied_in_order(planned)});
+          {experiment, spec.experiment, spec.name, run, spec.baseline, spec.baseline_key, spec.notes, spec.tags, varied_in_order(planned),
+           spec.family});
       submitted_.members.emplace_back(experiment, spec.name);
     }
     for (const std::int64_t run : submitted_.runs) write_listings(connection_, paths_, run);
@@ -106,6 +115,9 @@ class Recorder {
       nlohmann::json spec = runs.spec(id);
       spec["config"] = core::to_json(planned.spec.config);
       runs.update_spec(id, spec, resources_of(planned.spec.config));
+      std::vector<std::string> depends_on = planned.spec.depends_on;
+      if (const auto origin = core::origin_of(planned.spec.config)) depends_on.push_back(*origin);
+      runs.set_dependencies(id, depends_on);
       write_spec(paths_, id, spec);
     }
     const bool again = force_ && core::is_terminal(state);
@@ -123,6 +135,42 @@ class Recorder {
 };
 
 }  // namespace
+
+db::Resources resources_of(const core::RunConfig& config) {
+  const core::ResourceConfig& r = config.resources;
+  return {r.gpus,      r.timeout.count,      r.max_restarts, r.memory_gb,
+          r.share_gpu, r.hang_timeout.count, r.halve_on_oom, core::field_json(config, "resources.launcher").get<std::string>()};
+}
+
+void require_resources(const core::Plan& plan, const std::string& source_name, const DevicesView& devices) {
+  std::int64_t gpus = 0;
+  int threads = 0;
+  for (const DeviceView& device : devices.devices) {
+    if (device.kind == "gpu") ++gpus;
+    threads = std::max(threads, device.threads);
+  }
+  std::vector<core::Problem> problems;
+  std::set<std::string> seen;
+  const auto report = [&](const core::PlannedRun& run, const char* path, const std::string& message) {
+    if (seen.insert(path + message).second)
+      problems.push_back({path, 0, message + " (run " + run.spec.experiment + '/' + run.spec.name + ")"});
+  };
+  for (const core::PlannedRun& run : plan.runs) {
+    const core::ResourceConfig& wanted = run.spec.config.resources;
+    if (wanted.launcher == core::LauncherKind::slurm) continue;
+    if (wanted.gpus.value_or(0) > gpus) {
+      report(run, "resources.gpus",
+             "asks for " + std::to_string(*wanted.gpus) + " GPU, and this server has " + std::to_string(gpus) +
+                 (devices.note.empty() ? "" : " (" + devices.note + ")") + "; write 0 for a CPU slot, or null for what there is");
+    }
+    if (wanted.cpus.value_or(0) > threads) {
+      report(run, "resources.cpus",
+             "asks for " + std::to_string(*wanted.cpus) + " threads, and the largest slot has " + std::to_string(threads) +
+                 "; lower it, or start the daemon with fewer --cpu-slots");
+    }
+  }
+  if (!problems.empty()) throw core::Error(core::ErrorKind::config, source_name, std::move(problems));
+}
 
 Submitted record_plan(db::Database& database, const HomePaths& paths, const core::Plan& plan, const std::string& source_name, bool force,
                       core::TimePoint now) {
@@ -149,6 +197,9 @@ void write_listings(db::Connection& connection, const HomePaths& paths, std::int
                                {"flops_per_token", run.flops_per_token},
                                {"tokens", run.tokens},
                                {"max_steps", run.max_steps},
+                               {"waits_for", run.waits_for},
+                               {"depends_on", db::RunStore(connection).dependencies(run_id)},
+                               {"memory_key", run.memory_key},
                                {"listings", list}};
   write_file_atomically(paths.listings(run_id), file.dump(2) + "\n");
 }

@@ -12,6 +12,7 @@
 #include "db/database.h"
 #include "db/experiment_store.h"
 #include "server/paths.h"
+#include "server/views.h"
 
 namespace moelab::server {
 
@@ -25,6 +26,12 @@ struct Submitted {
 // One transaction: all or nothing, also on disk. `source_name` is remembered as the experiments' origin.
 Submitted record_plan(db::Database& database, const HomePaths& paths, const core::Plan& plan, const std::string& source_name, bool force,
                       core::TimePoint now);
+
+// What the database keeps of a run's resources.
+db::Resources resources_of(const core::RunConfig& config);
+
+// Throws Error(config) naming each run that asks for more than this server has, and the remedy. Called before anything is queued.
+void require_resources(const core::Plan& plan, const std::string& source_name, const DevicesView& devices);
 
 // runs/<id>/listings.json: every experiment that lists the run and how, so that the database can be rebuilt.
 void write_listings(db::Connection& connection, const HomePaths& paths, std::int64_t run_id);

@@ -9,12 +9,14 @@
 #include "db/experiment_store.h"
 #include "db/run_list.h"
 #include "server/views.h"
+#include "server/wait_reasons.h"
 
 namespace moelab::server {
 
 class ViewBuilder {
  public:
-  ViewBuilder(db::Connection& connection, core::TimePoint now) : connection_(connection), now_(now) {}
+  ViewBuilder(db::Connection& connection, core::TimePoint now, const WaitReasons& reasons)
+      : connection_(connection), now_(now), reasons_(reasons) {}
 
   RunView run(const db::ListedRun& listed);
   RunView run(RunId id);  // under its oldest listing; throws Error(not_found)
@@ -31,6 +33,7 @@ class ViewBuilder {
 
   db::Connection& connection_;
   core::TimePoint now_;
+  const WaitReasons& reasons_;
 };
 
 }  // namespace moelab::server

@@ -13,6 +13,7 @@
 
 #include "core/clock.h"
 #include "core/run_state.h"
+#include "server/queue_mode.h"
 
 namespace moelab::server {
 
@@ -45,7 +46,8 @@ struct RunView {
   std::string matrix;
   std::string key;
   core::RunState state = core::RunState::queued;
-  std::string reason;  // one sentence, empty when there is nothing to say
+  std::string reason;   // why it is in this state: one sentence, empty when there is nothing to say
+  std::string waiting;  // of a queued run: what it waits for
   std::optional<int> exit_code;
   std::optional<int> signal;
   int attempt = 0;              // launches so far
@@ -115,6 +117,23 @@ struct RunPage {
   std::vector<RunView> runs;
   std::int64_t total = 0;                  // matches over all pages
   std::optional<std::string> next_cursor;  // give it back in RunQuery::cursor
+};
+
+// What a verb did to several runs.
+struct VerbResult {
+  struct Skipped {
+    RunId id = 0;
+    std::string reason;
+  };
+  std::vector<RunView> runs;  // as they are now
+  std::vector<Skipped> skipped;
+};
+
+struct QueueView {
+  QueueMode mode;
+  std::int64_t total = 0;     // queued runs
+  std::int64_t live = 0;      // runs with a worker
+  std::vector<RunView> runs;  // the first of the queue, in the order of their turn
 };
 
 struct ExperimentView {

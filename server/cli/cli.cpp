@@ -27,6 +27,7 @@ void add_verbs(Verbs& verbs) {
   add_show_verb(verbs);
   add_logs_verb(verbs);
   add_control_verbs(verbs);
+  add_queue_verbs(verbs);
   add_device_verbs(verbs);
   add_worker_verbs(verbs);
   add_model_verbs(verbs);

@@ -1,11 +1,11 @@
-// moelab cancel, moelab retry.
-#include <algorithm>
+// moelab pause, resume, cancel, kill, retry, rerun (the table of run_verbs.h), priority, force.
 #include <iostream>
 
 #include "core/error.h"
 #include "server/cli/format.h"
 #include "server/cli/lookup.h"
 #include "server/cli/verbs.h"
+#include "server/run_verbs.h"
 
 namespace moelab::server::cli {
 
@@ -15,76 +15,89 @@ using nlohmann::json;
 
 struct Options {
   std::vector<std::string> runs;
-  std::string experiment;
+  std::string experiment, device;
+  int priority = 0;
   bool as_json = false;
 };
 
-void print(const std::vector<json>& runs, bool as_json) {
-  if (as_json) {
-    std::cout << json(runs).dump(2) << "\n";
-    return;
-  }
-  for (const json& run : runs) std::cout << text_or(run, "name") << " (" << run.at("id") << "): " << text_or(run, "state") << "\n";
+void print(const json& run) {
+  const std::string why = text_or(run, "waiting").empty() ? text_or(run, "reason") : text_or(run, "waiting");
+  std::cout << text_or(run, "name") << " (" << run.at("id") << "): " << text_or(run, "state") << (why.empty() ? "" : " - " + why) << "\n";
 }
 
 // Every name is looked up before anything is done: a slip in the last one changes nothing.
-std::vector<json> find_runs(const Client& client, const std::vector<std::string>& names) {
-  std::vector<json> runs;
-  for (const std::string& name : names) runs.push_back(find_run(client, name));
-  return runs;
-}
-
-int cancel(const Options& options) {
-  if (options.runs.empty() == options.experiment.empty()) {
-    throw core::Error(core::ErrorKind::usage, "Name the runs to cancel, or one experiment with --experiment.");
-  }
-  const Client client = Client::connect();
-  if (!options.experiment.empty()) {
-    const json experiment = find_experiment(client, options.experiment);
-    const json answer = client.post("/api/v1/experiments/" + experiment.at("id").dump() + "/cancel", json::object());
-    std::cout << (options.as_json ? answer.dump(2) : answer.at("cancelled").dump() + " runs cancelled.") << "\n";
-    return core::kExitDone;
-  }
-  const std::vector<json> named = find_runs(client, options.runs);
+json find_ids(const Client& client, const std::vector<std::string>& names) {
   json ids = json::array();
-  for (const json& run : named) ids.push_back(run.at("id"));
-  const auto cancelled = client.post("/api/v1/runs/cancel", {{"ids", ids}}).at("runs").get<std::vector<json>>();
-  print(cancelled, options.as_json);
-  // One that ended before the request came is no success for the person who wanted it stopped.
-  int code = core::kExitDone;
-  for (const json& run : named) {
-    const auto same = [&](const json& other) { return other.at("id") == run.at("id"); };
-    if (std::any_of(cancelled.begin(), cancelled.end(), same)) continue;
-    std::cerr << "moelab: " << text_or(run, "name") << " has ended already (" << text_or(run, "state") << "); nothing to cancel.\n";
-    code = core::kExitNotFound;
-  }
-  return code;
+  for (const std::string& name : names) ids.push_back(find_run(client, name).at("id"));
+  return ids;
 }
 
-int retry(const Options& options) {
+int act(const std::string& verb, const Options& options) {
+  if (options.runs.empty() == options.experiment.empty()) {
+    throw core::Error(core::ErrorKind::usage, "Name the runs to " + verb + ", or one experiment with --experiment.");
+  }
   const Client client = Client::connect();
-  std::vector<json> retried;
-  for (const json& run : find_runs(client, options.runs)) retried.push_back(client.post(run_path(run) + "/retry", json::object()));
-  print(retried, options.as_json);
+  const bool whole = !options.experiment.empty();
+  const json answer =
+      whole ? client.post("/api/v1/experiments/" + find_experiment(client, options.experiment).at("id").dump() + "/" + verb, json::object())
+            : client.post("/api/v1/runs/" + verb, {{"ids", find_ids(client, options.runs)}});
+  if (options.as_json) {
+    std::cout << answer.dump(2) << "\n";
+  } else {
+    for (const json& run : answer.at("runs")) print(run);
+    if (whole) std::cout << verb << ": " << answer.at("runs").size() << " runs, " << answer.at("skipped").size() << " left alone.\n";
+  }
+  if (whole) return core::kExitDone;
+  // Whoever names a run wants it done: one whose state does not allow it is no success.
+  for (const json& skipped : answer.at("skipped")) std::cerr << "moelab: " << text_or(skipped, "reason") << "\n";
+  return answer.at("skipped").empty() ? core::kExitDone : core::kExitNotFound;
+}
+
+int post_each(const Options& options, const std::string& path, const json& body) {
+  const Client client = Client::connect();
+  json changed = json::array();
+  for (const json& id : find_ids(client, options.runs)) changed.push_back(client.post("/api/v1/runs/" + id.dump() + path, body));
+  if (options.as_json) {
+    std::cout << changed.dump(2) << "\n";
+  } else {
+    for (const json& run : changed) print(run);
+  }
   return core::kExitDone;
+}
+
+std::string examples(const std::string& verb) {
+  return "  moelab " + verb + " 12 a1_lb_penalty\n  moelab " + verb + " --experiment a_load_balance";
 }
 
 }  // namespace
 
 void add_control_verbs(Verbs& verbs) {
-  auto cancelled = std::make_shared<Options>();
-  CLI::App& cancel_verb = verbs.add("cancel", "Take runs off the queue; a running one checkpoints and leaves",
-                                    "  moelab cancel 12 a1_lb_penalty\n  moelab cancel --experiment a_load_balance",
-                                    [cancelled] { return cancel(*cancelled); });
-  cancel_verb.add_option("RUN", cancelled->runs, "Ids, names, or EXPERIMENT/NAME");
-  cancel_verb.add_option("-e,--experiment", cancelled->experiment, "Every run of this experiment that has not ended");
-  cancel_verb.add_flag("--json", cancelled->as_json, "As JSON");
+  for (const RunVerbInfo& info : run_verbs()) {
+    auto options = std::make_shared<Options>();
+    const std::string name(info.name);
+    CLI::App& verb = verbs.add(name, std::string(info.summary), examples(name), [name, options] { return act(name, *options); });
+    verb.add_option("RUN", options->runs, "Ids, names, or EXPERIMENT/NAME");
+    verb.add_option("-e,--experiment", options->experiment, "Every run of this experiment whose state allows it");
+    verb.add_flag("--json", options->as_json, "As JSON");
+  }
+  auto ranked = std::make_shared<Options>();
+  CLI::App& priority_verb = verbs.add("priority", "Give runs another place in the queue; larger runs sooner",
+                                      "  moelab priority 10 a1_lb_penalty",
+                                      [ranked] { return post_each(*ranked, "/priority", {{"priority", ranked->priority}}); });
+  priority_verb.add_option("PRIORITY", ranked->priority, "-1000 to 1000; runs start with that of their file, else 0")
+      ->required()
+      ->check(CLI::Range(-1000, 1000));
+  priority_verb.add_option("RUN", ranked->runs, "Ids, names, or EXPERIMENT/NAME")->required();
+  priority_verb.add_flag("--json", ranked->as_json, "As JSON");
 
-  auto retried = std::make_shared<Options>();
-  CLI::App& retry_verb = verbs.add("retry", "Queue runs that ended without completing; they go on from their newest checkpoint",
-                                   "  moelab retry a1_lb_penalty\n  moelab retry 12 13", [retried] { return retry(*retried); });
-  retry_verb.add_option("RUN", retried->runs, "Ids, names, or EXPERIMENT/NAME")->required();
-  retry_verb.add_flag("--json", retried->as_json, "As JSON");
+  auto forced = std::make_shared<Options>();
+  CLI::App& force_verb = verbs.add("force", "Start queued runs as soon as possible, also on a GPU that somebody else uses",
+                                   "  moelab force a1_lb_penalty --device gpu0", [forced] {
+                                     return post_each(*forced, "/force", forced->device.empty() ? json::object() : json{{"device", forced->device}});
+                                   });
+  force_verb.add_option("RUN", forced->runs, "Ids, names, or EXPERIMENT/NAME")->required();
+  force_verb.add_option("--device", forced->device, "This one, as `moelab gpus` calls it; default any of the kind the run asks for");
+  force_verb.add_flag("--json", forced->as_json, "As JSON");
 }
 
 }  // namespace moelab::server::cli

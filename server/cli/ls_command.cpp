@@ -52,7 +52,7 @@ Table run_table(const std::vector<json>& runs, bool precise) {
                tokens_per_sec <= 0 ? "" : (precise ? full(tokens_per_sec) : count(tokens_per_sec)),
                has_number(run, "eta_s") ? duration(number_or(run, "eta_s", 0)) : "",
                runtime_s <= 0 ? "" : (precise ? full(runtime_s) : duration(runtime_s)), text_or(run, "device"),
-               Cell(text_or(run, "reason"), Tone::faint)});
+               Cell(text_or(run, "waiting").empty() ? text_or(run, "reason") : text_or(run, "waiting"), Tone::faint)});
   }
   return table;
 }

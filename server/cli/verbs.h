@@ -36,7 +36,8 @@ void add_show_verb(Verbs& verbs);
 void add_results_verb(Verbs& verbs);
 void add_logs_verb(Verbs& verbs);
 void add_wait_verb(Verbs& verbs);
-void add_control_verbs(Verbs& verbs);  // cancel, retry
+void add_control_verbs(Verbs& verbs);  // pause, resume, cancel, kill, retry, rerun, priority, force
+void add_queue_verbs(Verbs& verbs);    // queue, hold, drain, release
 void add_device_verbs(Verbs& verbs);   // gpus, health
 void add_worker_verbs(Verbs& verbs);   // generate, data prepare
 void add_model_verbs(Verbs& verbs);    // export, import, score

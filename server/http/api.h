@@ -21,14 +21,21 @@ void list_experiments(Api& api, const Call& call, httplib::Response& response);
 void submit_experiments(Api& api, const Call& call, httplib::Response& response);
 void get_experiment(Api& api, const Call& call, httplib::Response& response);
 void get_results(Api& api, const Call& call, httplib::Response& response);
-void cancel_experiment(Api& api, const Call& call, httplib::Response& response);
+void act_on_experiment(Api& api, const Call& call, httplib::Response& response);
 
 // runs_api.cpp
 void list_runs(Api& api, const Call& call, httplib::Response& response);
 void get_run(Api& api, const Call& call, httplib::Response& response);
-void cancel_run(Api& api, const Call& call, httplib::Response& response);
-void cancel_runs(Api& api, const Call& call, httplib::Response& response);
-void retry_run(Api& api, const Call& call, httplib::Response& response);
+void act_on_run(Api& api, const Call& call, httplib::Response& response);
+void act_on_runs(Api& api, const Call& call, httplib::Response& response);
+void set_priority(Api& api, const Call& call, httplib::Response& response);
+void force_run(Api& api, const Call& call, httplib::Response& response);
+
+// queue_api.cpp
+void get_queue(Api& api, const Call& call, httplib::Response& response);
+void hold_queue(Api& api, const Call& call, httplib::Response& response);
+void drain_queue(Api& api, const Call& call, httplib::Response& response);
+void release_queue(Api& api, const Call& call, httplib::Response& response);
 
 // metrics_api.cpp
 void get_metrics(Api& api, const Call& call, httplib::Response& response);

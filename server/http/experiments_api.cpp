@@ -1,4 +1,4 @@
-// Experiments: submitting a matrix, listing, results, cancelling.
+// Experiments: submitting a matrix, listing, results, verbs.
 #include <filesystem>
 #include <map>
 
@@ -81,8 +81,9 @@ void get_results(Api& api, const Call& call, httplib::Response& response) {
   reply_json(response, to_json(api.service.results(experiment_id(call))));
 }
 
-void cancel_experiment(Api& api, const Call& call, httplib::Response& response) {
-  reply_json(response, {{"cancelled", api.service.cancel_experiment(experiment_id(call))}});
+void act_on_experiment(Api& api, const Call& call, httplib::Response& response) {
+  const RunVerb verb = run_verb_from(std::string(call.verb));
+  reply_json(response, to_json(api.service.act_on_experiment(verb, experiment_id(call))));
 }
 
 }  // namespace moelab::server::http

@@ -166,7 +166,7 @@ httplib::Server::HandlerResponse HttpServer::Parts::admit(const httplib::Request
 
 void HttpServer::Parts::dispatch(const httplib::Request& request, httplib::Response& response) {
   const Match match = find_route(request.method, request.path);
-  if (match.route) return match.route->handler(api, {request, match.id}, response);
+  if (match.route) return match.route->handler(api, {request, match.id, match.verb}, response);
   if (!match.allow.empty()) {
     response.set_header("Allow", match.allow);
     return reply_error(response, 405, Error(ErrorKind::usage, request.path + " takes " + match.allow + " only."));

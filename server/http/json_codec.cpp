@@ -130,6 +130,7 @@ json to_json(const RunView& run) {
           {"key", run.key},
           {"state", core::to_string(run.state)},
           {"reason", run.reason},
+          {"waiting", run.waiting},
           {"exit_code", or_null(run.exit_code)},
           {"signal", or_null(run.signal)},
           {"attempt", run.attempt},
@@ -182,6 +183,17 @@ json to_json(const RunDetail& detail) {
 
 json to_json(const RunPage& page) {
   return {{"runs", to_json(page.runs)}, {"total", page.total}, {"next_cursor", or_null(page.next_cursor)}};
+}
+
+json to_json(const VerbResult& result) {
+  return {{"runs", to_json(result.runs)}, {"skipped", array_of(result.skipped, [](const VerbResult::Skipped& skipped) {
+                                             return json{{"id", skipped.id}, {"reason", skipped.reason}};
+                                           })}};
+}
+
+json to_json(const QueueView& queue) {
+  return {{"mode", to_string(queue.mode.kind)}, {"reason", queue.mode.reason}, {"since", or_null(queue.mode.since)},
+          {"total", queue.total},               {"live", queue.live},          {"runs", to_json(queue.runs)}};
 }
 
 json to_json(const ExperimentView& experiment) {

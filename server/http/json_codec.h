@@ -13,6 +13,8 @@ nlohmann::json to_json(const RunView& run);
 nlohmann::json to_json(const RunDetail& detail);
 nlohmann::json to_json(const RunPage& page);
 nlohmann::json to_json(const std::vector<RunView>& runs);
+nlohmann::json to_json(const VerbResult& result);
+nlohmann::json to_json(const QueueView& queue);
 nlohmann::json to_json(const ExperimentView& experiment);
 nlohmann::json to_json(const std::vector<ExperimentView>& experiments);
 nlohmann::json to_json(const ResultTable& table);

@@ -44,6 +44,14 @@ bool RequestBody::flag(const std::string& key) {
   return false;
 }
 
+std::int64_t RequestBody::integer(const std::string& key, std::int64_t min, std::int64_t max) {
+  const nlohmann::json* value = find(key);
+  if (!value) return min;
+  if (value->is_number_integer() && *value >= min && *value <= max) return value->get<std::int64_t>();
+  note(key, "must be a whole number from " + std::to_string(min) + " to " + std::to_string(max));
+  return min;
+}
+
 std::vector<std::string> RequestBody::texts(const std::string& key) {
   const nlohmann::json* value = find(key);
   if (!value) return {};

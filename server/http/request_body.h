@@ -23,6 +23,7 @@ class RequestBody {
   // Absent or null: the fallback. A wrong type is noted for finish().
   std::string text(const std::string& key, const std::string& fallback = "");
   bool flag(const std::string& key);
+  std::int64_t integer(const std::string& key, std::int64_t min, std::int64_t max);  // absent: min
   std::vector<std::string> texts(const std::string& key);
   std::vector<std::int64_t> ids(const std::string& key, std::size_t max_count);
   void require(const std::string& key);

@@ -1,21 +1,34 @@
 #include "server/http/route.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace moelab::server::http {
 
 namespace {
 
-constexpr std::string_view kId = "{id}";
+constexpr std::string_view kId = "{id}", kVerb = "{verb}";
 
-// The text at {id}, "" for a path without one; nullopt when `path` does not fit `pattern`.
-std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
-  const std::size_t place = pattern.find(kId);
-  if (place == std::string_view::npos) return pattern == path ? std::optional<std::string_view>("") : std::nullopt;
-  const std::string_view before = pattern.substr(0, place), after = pattern.substr(place + kId.size());
-  if (path.size() <= before.size() + after.size() || !path.starts_with(before) || !path.ends_with(after)) return std::nullopt;
-  const std::string_view id = path.substr(before.size(), path.size() - before.size() - after.size());
-  return id.find('/') == std::string_view::npos ? std::optional(id) : std::nullopt;
+struct Parts {
+  std::string_view id, verb;
+};
+
+// `path` against `pattern`, segment by segment; nullopt when it does not fit.
+std::optional<Parts> match(std::string_view pattern, std::string_view path) {
+  Parts parts;
+  const auto next = [](std::string_view& text) {
+    const std::string_view segment = text.substr(0, text.find('/'));
+    text.remove_prefix(std::min(text.size(), segment.size() + 1));
+    return segment;
+  };
+  if (std::count(pattern.begin(), pattern.end(), '/') != std::count(path.begin(), path.end(), '/')) return std::nullopt;
+  while (!pattern.empty() || !path.empty()) {
+    const std::string_view wanted = next(pattern), there = next(path);
+    const bool is_place = wanted == kId || wanted == kVerb;
+    if (is_place ? there.empty() : wanted != there) return std::nullopt;
+    if (is_place) (wanted == kId ? parts.id : parts.verb) = there;
+  }
+  return parts;
 }
 
 }  // namespace
@@ -24,11 +37,12 @@ Match find_route(std::string_view method, std::string_view path) {
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
   Match found;
   for (const Route& route : routes()) {
-    const auto id = match(route.path, path);
-    if (!id) continue;
+    const std::optional<Parts> parts = match(route.path, path);
+    if (!parts) continue;
     if (route.method == wanted) {
       found.route = &route;
-      found.id = *id;
+      found.id = parts->id;
+      found.verb = parts->verb;
       return found;
     }
     found.allow += (found.allow.empty() ? "" : ", ") + std::string(route.method) + (route.method == "GET" ? ", HEAD" : "");

@@ -1,4 +1,4 @@
-// Owns what an endpoint is: method, path with {id} for a number, handler. The table is in routes.cpp; http_server.cpp dispatches.
+// Owns what an endpoint is: method, path with {id} for an id and {verb} for a last segment, handler. The table is in routes.cpp; http_server.cpp dispatches.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,8 @@ struct Api {
 
 struct Call {
   const httplib::Request& request;
-  std::string_view id;  // the text at {id}; empty when the path has none
+  std::string_view id;    // the text at {id}; empty when the path has none
+  std::string_view verb;  // the text at {verb}, likewise
 };
 
 // Runs on a thread of the HTTP pool; may throw core::Error.
@@ -46,7 +47,7 @@ const std::vector<Route>& routes();
 
 struct Match {
   const Route* route = nullptr;  // null: no such path, or not with this method
-  std::string_view id;
+  std::string_view id, verb;
   std::string allow;  // methods that the path has, "GET, HEAD"; empty: no such path
 };
 

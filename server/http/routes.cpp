@@ -1,4 +1,4 @@
-// One line an endpoint; openapi.yaml describes the same list and a test compares the two.
+// One line an endpoint, the first that fits is taken; openapi.yaml describes the same list and a test compares the two.
 #include "server/http/api.h"
 
 namespace moelab::server::http {
@@ -13,16 +13,21 @@ const std::vector<Route>& routes() {
       {"POST", "/api/v1/experiments", submit_experiments},
       {"GET", "/api/v1/experiments/{id}", get_experiment},
       {"GET", "/api/v1/experiments/{id}/results", get_results},
-      {"POST", "/api/v1/experiments/{id}/cancel", cancel_experiment},
+      {"POST", "/api/v1/experiments/{id}/{verb}", act_on_experiment},
       {"GET", "/api/v1/runs", list_runs},
-      {"POST", "/api/v1/runs/cancel", cancel_runs},
+      {"POST", "/api/v1/runs/{verb}", act_on_runs},
       {"GET", "/api/v1/runs/{id}", get_run},
-      {"POST", "/api/v1/runs/{id}/cancel", cancel_run},
-      {"POST", "/api/v1/runs/{id}/retry", retry_run},
+      {"POST", "/api/v1/runs/{id}/priority", set_priority},
+      {"POST", "/api/v1/runs/{id}/force", force_run},
+      {"POST", "/api/v1/runs/{id}/{verb}", act_on_run},
       {"GET", "/api/v1/runs/{id}/metrics", get_metrics},
       {"GET", "/api/v1/runs/{id}/expert-load", get_expert_load},
       {"GET", "/api/v1/runs/{id}/artifact", get_artifact},
       {"GET", "/api/v1/runs/{id}/logs", get_logs},
+      {"GET", "/api/v1/queue", get_queue},
+      {"POST", "/api/v1/queue/hold", hold_queue},
+      {"POST", "/api/v1/queue/drain", drain_queue},
+      {"POST", "/api/v1/queue/release", release_queue},
       {"GET", "/api/v1/devices", list_devices},
       {"GET", "/api/v1/metrics-catalog", get_metrics_catalog},
       {"GET", "/api/v1/schema", get_schema},

@@ -37,20 +37,33 @@ void get_run(Api& api, const Call& call, httplib::Response& response) {
   reply_json(response, to_json(api.service.run_detail(run_id(call))));
 }
 
-void cancel_run(Api& api, const Call& call, httplib::Response& response) {
-  reply_json(response, to_json(api.service.cancel(run_id(call))));
+void act_on_run(Api& api, const Call& call, httplib::Response& response) {
+  const RunVerb verb = run_verb_from(std::string(call.verb));
+  reply_json(response, to_json(api.service.act(verb, run_id(call))));
 }
 
-void cancel_runs(Api& api, const Call& call, httplib::Response& response) {
+void act_on_runs(Api& api, const Call& call, httplib::Response& response) {
+  const RunVerb verb = run_verb_from(std::string(call.verb));
   RequestBody body(call.request, {"ids"});
   body.require("ids");
   const std::vector<RunId> ids = body.ids("ids", kMaxIds);
   body.finish();
-  reply_json(response, {{"runs", to_json(api.service.cancel(ids))}});
+  reply_json(response, to_json(api.service.act(verb, ids)));
 }
 
-void retry_run(Api& api, const Call& call, httplib::Response& response) {
-  reply_json(response, to_json(api.service.retry(run_id(call))));
+void set_priority(Api& api, const Call& call, httplib::Response& response) {
+  RequestBody body(call.request, {"priority"});
+  body.require("priority");
+  const std::int64_t priority = body.integer("priority", -1000, 1000);
+  body.finish();
+  reply_json(response, to_json(api.service.set_priority(run_id(call), static_cast<int>(priority))));
+}
+
+void force_run(Api& api, const Call& call, httplib::Response& response) {
+  RequestBody body(call.request, {"device"});
+  const std::string device = body.text("device");
+  body.finish();
+  reply_json(response, to_json(api.service.force(run_id(call), device)));
 }
 
 }  // namespace moelab::server::http

@@ -11,10 +11,10 @@ using enum RunState;
 
 TEST_CASE("the table of transitions, whole") {
   const std::map<RunState, std::set<RunState>> legal{
-      {queued, {starting, cancelled, skipped}},
+      {queued, {starting, paused, cancelled, skipped}},
       {starting, {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
       {running, {stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
-      {stopping, {queued, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
+      {stopping, {queued, paused, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
       {completed, {queued}},
       {failed, {queued}},
       {cancelled, {queued}},
@@ -23,6 +23,7 @@ TEST_CASE("the table of transitions, whole") {
       {lost, {queued}},
       {pruned, {queued}},
       {skipped, {queued}},
+      {paused, {queued, cancelled}},
   };
   REQUIRE(all_run_states().size() == legal.size());
   for (const RunState from : all_run_states()) {
@@ -38,7 +39,7 @@ TEST_CASE("every state is waiting, live or terminal") {
   for (const RunState state : all_run_states()) {
     INFO(to_string(state));
     CHECK(is_live(state) == live.contains(state));
-    CHECK(is_terminal(state) == (state != queued && !live.contains(state)));
+    CHECK(is_terminal(state) == (state != queued && state != paused && !live.contains(state)));
   }
 }
 
@@ -49,6 +50,6 @@ TEST_CASE("names read back in any case") {
   CHECK_THROWS_WITH_AS(
       run_state_from("done"),
       "'done' is not a run state; the states are queued, starting, running, stopping, completed, failed, cancelled, timed_out, "
-      "out_of_memory, lost, pruned, skipped",
+      "out_of_memory, lost, pruned, skipped, paused",
       Error);
 }

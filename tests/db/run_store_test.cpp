@@ -26,7 +26,7 @@ TEST_CASE("a run goes from queued to completed and its history says so") {
   with_store(t, [](db::RunStore& s) {
     const db::RunId id = s.insert(test::new_run("a"), at_s(0));
     CHECK(s.find_by_key("key-a") == id);
-    CHECK(s.begin_attempt(id, "cpu0", at_s(1)) == 1);
+    CHECK(s.begin_attempt(id, {"cpu0"}, at_s(1)) == 1);
     s.set_process(id, {42, 777, "boot"});
     s.mark_running(id, at_s(2));
     db::RunRow run = s.get(id);
@@ -71,15 +71,15 @@ TEST_CASE("every illegal transition is refused and changes nothing") {
 TEST_CASE("the schema refuses a second lease of a device") {
   test::TempDatabase t;
   with_store(t, [](db::RunStore& s) {
-    s.begin_attempt(s.insert(test::new_run("a"), at_s(0)), "gpu0", at_s(1));
+    s.begin_attempt(s.insert(test::new_run("a"), at_s(0)), {"gpu0"}, at_s(1));
     s.insert(test::new_run("b"), at_s(0));
   });
-  CHECK(test::kind_of_error([&] { with_store(t, [](db::RunStore& s) { s.begin_attempt(2, "gpu0", at_s(1)); }); }) ==
+  CHECK(test::kind_of_error([&] { with_store(t, [](db::RunStore& s) { s.begin_attempt(2, {"gpu0"}, at_s(1)); }); }) ==
         core::ErrorKind::storage);
   with_store(t, [](db::RunStore& s) {
     CHECK(s.get(2).state == RunState::queued);
     s.end_attempt(1, {RunState::failed, "", 1, std::nullopt, false, std::nullopt}, at_s(2));
-    CHECK(s.begin_attempt(2, "gpu0", at_s(3)) == 1);
+    CHECK(s.begin_attempt(2, {"gpu0"}, at_s(3)) == 1);
   });
 }
 
@@ -87,11 +87,11 @@ TEST_CASE("a higher stop intent replaces a lower one, never the other way") {
   test::TempDatabase t;
   with_store(t, [](db::RunStore& s) {
     const db::RunId id = s.insert(test::new_run("a"), at_s(0));
-    s.begin_attempt(id, "cpu0", at_s(1));
-    s.request_stop(id, db::StopIntent::timeout, at_s(2));
-    s.request_stop(id, db::StopIntent::shutdown, at_s(3));
+    s.begin_attempt(id, {"cpu0"}, at_s(1));
+    s.request_stop(id, db::StopIntent::timeout, "", at_s(2));
+    s.request_stop(id, db::StopIntent::shutdown, "", at_s(3));
     CHECK(s.get(id).stop_intent == db::StopIntent::timeout);
-    s.request_stop(id, db::StopIntent::cancel, at_s(4));
+    s.request_stop(id, db::StopIntent::cancel, "", at_s(4));
     CHECK(s.get(id).stop_intent == db::StopIntent::cancel);
     CHECK(s.events(id).size() == 3);  // submitted, starting, stopping once
     s.mark_running(id, at_s(5));      // a late `started` does not undo the stop
@@ -103,7 +103,7 @@ TEST_CASE("going back to the queue keeps the attempt number and counts restarts"
   test::TempDatabase t;
   with_store(t, [](db::RunStore& s) {
     const db::RunId id = s.insert(test::new_run("a"), at_s(0));
-    s.begin_attempt(id, "cpu0", at_s(0));
+    s.begin_attempt(id, {"cpu0"}, at_s(0));
     s.set_step(id, 7, at_s(5));
     s.end_attempt(id, {RunState::queued, "crashed", std::nullopt, 9, true, at_s(20)}, at_s(10));
     db::RunRow run = s.get(id);
@@ -112,7 +112,7 @@ TEST_CASE("going back to the queue keeps the attempt number and counts restarts"
     CHECK(run.not_before == at_s(20));
     CHECK(run.step == 7);
     CHECK_FALSE(run.finished_at);
-    CHECK(s.begin_attempt(id, "cpu0", at_s(20)) == 2);
+    CHECK(s.begin_attempt(id, {"cpu0"}, at_s(20)) == 2);
     run = s.get(id);
     CHECK_FALSE(run.signal);
     CHECK_FALSE(run.pace_step);
@@ -132,7 +132,7 @@ TEST_CASE("the last word of an attempt is kept per attempt") {
   test::TempDatabase t;
   with_store(t, [](db::RunStore& s) {
     const db::RunId id = s.insert(test::new_run("a"), at_s(0));
-    s.begin_attempt(id, "cpu0", at_s(0));
+    s.begin_attempt(id, {"cpu0"}, at_s(0));
     CHECK_FALSE(s.final_word(id, 1));
     s.set_attempt_started(id, 1, {{"host", "h"}}, 250, 11, 5, 0);
     s.set_final_word(id, 1, {"failed", "data", "no such file"});

@@ -184,11 +184,11 @@ TEST_CASE("cancelling a live run lets it checkpoint; retrying goes on from there
   app.start();
   app.service().submit(t.request());
   REQUIRE(test::eventually([&] { return app.service().run(2).step >= 3; }));
-  CHECK(app.service().cancel(2).state == RunState::stopping);
+  CHECK(app.service().act(server::RunVerb::cancel, 2).state == RunState::stopping);
   REQUIRE(test::eventually([&] { return app.service().run(2).state == RunState::cancelled; }));
   CHECK(app.service().run(2).exit_code == core::kExitPreempted);
-  CHECK(test::kind_of_error([&] { app.service().cancel(2); }) == core::ErrorKind::conflict);
-  app.service().retry(2);
+  CHECK(test::kind_of_error([&] { app.service().act(server::RunVerb::cancel, 2); }) == core::ErrorKind::conflict);
+  app.service().act(server::RunVerb::retry, 2);
   REQUIRE(test::eventually([&] { return all_in(app, RunState::completed); }));
   check_whole_curves(app, 40);
 }

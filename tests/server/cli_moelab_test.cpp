@@ -223,7 +223,7 @@ TEST_CASE("runs are submitted, listed, shown, waited for, cancelled and retried"
   CHECK(shell.run({"retry", "bias"}).code == 0);
   CHECK(daemon.get("/api/v1/runs/" + std::to_string(third)).at("state") == "queued");
   CHECK(shell.run({"retry", "none"}).code == 4);
-  CHECK(has(shell.run({"cancel", "--experiment", "balance"}).out, "1 runs cancelled"));
+  CHECK(has(shell.run({"cancel", "--experiment", "balance"}).out, "cancel: 1 runs, 2 left alone"));
 
   write_text(daemon.home.paths.log(first), "first\nsecond\n");
   CHECK(shell.run({"logs", "none", "--tail", "1"}).out == "second\n");

@@ -26,10 +26,17 @@ namespace moelab::test {
 class ManualClock final : public core::Clock {
  public:
   core::TimePoint now() const override { return now_; }
-  void advance(std::chrono::milliseconds by) { now_ += by; }
+  std::chrono::nanoseconds steady() const override { return steady_; }
+  void advance(std::chrono::milliseconds by) {
+    now_ += by;
+    steady_ += by;
+  }
+  // Somebody sets the clock.
+  void jump(std::chrono::milliseconds by) { now_ += by; }
 
  private:
   core::TimePoint now_ = at_s(0);
+  std::chrono::nanoseconds steady_{};
 };
 
 // Appends the journal of one attempt, with its own seq numbers, as a worker does.
@@ -76,11 +83,12 @@ struct EngineHome {
   server::EventBus bus;
   server::Ingest ingest{database, paths, clock, bus};
 
-  std::int64_t add_run(const std::string& name, db::Resources resources = {0, 0, 3}, int priority = 0, const std::string& waits_for = "") {
+  std::int64_t add_run(const std::string& name, db::Resources resources = {.gpus = 0, .max_restarts = 3}, int priority = 0, const std::string& waits_for = "") {
     const std::int64_t id = database.write([&](db::Connection& c) {
       db::NewRun run = new_run(name, priority);
       run.resources = resources;
       run.waits_for = waits_for;
+      if (!waits_for.empty()) run.depends_on = {waits_for};
       return db::RunStore(c).insert(run, clock.now());
     });
     std::filesystem::create_directories(paths.run(id));

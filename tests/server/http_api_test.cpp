@@ -83,12 +83,36 @@ TEST_CASE("POST endpoints answer as the contract says") {
   const Filled daemon;
   check_contract(daemon.submitted, "/api/v1/experiments", "post", "201");
   check_contract(daemon.post("/api/v1/experiments", daemon.submission({{"dry_run", true}})), "/api/v1/experiments", "post", "200");
-  const std::string queued = daemon.submitted.at("runs").at(1).at("id").dump();
-  check_contract(daemon.post("/api/v1/runs/" + queued + "/cancel", json::object()), "/api/v1/runs/{id}/cancel", "post", "200");
-  check_contract(daemon.post("/api/v1/runs/" + queued + "/retry", json::object()), "/api/v1/runs/{id}/retry", "post", "200");
-  check_contract(daemon.post("/api/v1/runs/cancel", {{"ids", {std::stoll(queued)}}}), "/api/v1/runs/cancel", "post", "200");
-  check_contract(daemon.post("/api/v1/experiments/" + std::to_string(daemon.experiment) + "/cancel", json::object()),
-                 "/api/v1/experiments/{id}/cancel", "post", "200");
+  const std::string queued = daemon.submitted.at("runs").at(1).at("id").dump(), path = "/api/v1/runs/" + queued;
+  check_contract(daemon.post(path + "/priority", {{"priority", 7}}), "/api/v1/runs/{id}/priority", "post", "200");
+  check_contract(daemon.post(path + "/force", json::object()), "/api/v1/runs/{id}/force", "post", "200");
+  check_contract(daemon.post(path + "/cancel", json::object()), "/api/v1/runs/{id}/{verb}", "post", "200");
+  check_contract(daemon.post(path + "/retry", json::object()), "/api/v1/runs/{id}/{verb}", "post", "200");
+  const json ids = {{"ids", {std::stoll(queued), daemon.run}}};
+  check_contract(daemon.post("/api/v1/runs/cancel", ids), "/api/v1/runs/{verb}", "post", "200");
+  check_contract(daemon.post("/api/v1/experiments/" + std::to_string(daemon.experiment) + "/pause", json::object()),
+                 "/api/v1/experiments/{id}/{verb}", "post", "200");
+  for (const char* verb : {"hold", "drain", "release"}) {
+    check_contract(daemon.post(std::string("/api/v1/queue/") + verb, {{"reason", "why"}}), std::string("/api/v1/queue/") + verb, "post",
+                   "200");
+  }
+}
+
+TEST_CASE("the queue lists who is next and why each waits") {
+  Filled daemon;
+  const json runs = daemon.submitted.at("runs");
+  daemon.post("/api/v1/runs/" + runs.at(2).at("id").dump() + "/priority", {{"priority", 5}});
+  daemon.reasons.set({{runs.at(1).at("id"), "waits for a CPU slot"}});
+  const json queue = daemon.get("/api/v1/queue");
+  check_contract(queue, "/api/v1/queue", "get", "200");
+  CHECK(queue.at("mode") == "open");
+  REQUIRE(queue.at("runs").size() == 2);
+  CHECK(queue.at("runs").at(0).at("id") == runs.at(2).at("id"));
+  CHECK(queue.at("runs").at(1).at("waiting") == "waits for a CPU slot");
+  CHECK(daemon.get("/api/v1/queue?limit=1").at("runs").size() == 1);
+  CHECK(daemon.post("/api/v1/queue/hold", {{"reason", "exam week"}}).at("mode") == "held");
+  CHECK(daemon.get("/api/v1/queue").at("reason") == "exam week");
+  CHECK(daemon.post("/api/v1/queue/release", json::object()).at("mode") == "open");
 }
 
 TEST_CASE("submitting again reuses what is known, and a dry run says so") {
@@ -224,7 +248,11 @@ TEST_CASE("verbs change the state, or say why they cannot") {
   CHECK(daemon.post(queued + "/retry", json::object()).at("state") == "queued");
   check_error(daemon.post(daemon.run_path("/retry"), json::object(), 409), "conflict");
   const json cancelled = daemon.post("/api/v1/experiments/" + std::to_string(daemon.experiment) + "/cancel", json::object());
-  CHECK(cancelled.at("cancelled") == 2);
+  CHECK(cancelled.at("runs").size() == 2);
+  CHECK(cancelled.at("skipped").size() == 1);  // it has completed
+  check_error(daemon.post(queued + "/defenestrate", json::object(), 404), "not_found");
+  check_error(daemon.post(queued + "/priority", {{"priority", 1001}}, 400), "usage");
+  check_error(daemon.post(queued + "/force", {{"device", "gpu7"}}, 404), "not_found");
 }
 
 TEST_CASE("a run's summary has the losses of its domains, not the series of layers and experts") {

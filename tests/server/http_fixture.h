@@ -13,6 +13,7 @@
 #include "server/device_monitor.h"
 #include "server/http/http_server.h"
 #include "server/run_service.h"
+#include "server/wait_reasons.h"
 #include "tests/server/engine_fixture.h"
 
 namespace moelab::test {
@@ -77,7 +78,7 @@ class Served {
   void finish(std::int64_t run, core::RunState to, const std::string& reason = "") {
     home.database.write([&](db::Connection& c) {
       db::RunStore runs(c);
-      runs.begin_attempt(run, "cpu0", home.clock.now());
+      runs.begin_attempt(run, {"cpu0"}, home.clock.now());
       runs.mark_running(run, home.clock.now());
       runs.set_step(run, 40, home.clock.now());
       home.clock.advance(std::chrono::seconds(90));
@@ -91,7 +92,8 @@ class Served {
   EngineHome home;
   std::unique_ptr<server::DeviceInventory> inventory = server::make_cpu_inventory(2);
   server::DeviceMonitor monitor{*inventory, home.clock};
-  server::RunService service{home.database, home.dir.path(), home.clock, home.bus, monitor, "1.2.3"};
+  server::WaitReasons reasons;
+  server::RunService service{home.database, home.dir.path(), home.clock, home.bus, monitor, reasons, "1.2.3"};
   std::unique_ptr<server::http::HttpServer> server;
 
  private:

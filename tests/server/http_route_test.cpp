@@ -8,6 +8,7 @@
 #include "core/run_state.h"
 #include "server/http/openapi_document.h"
 #include "server/http/route.h"
+#include "server/run_verbs.h"
 
 using namespace moelab::server::http;
 using nlohmann::json;
@@ -58,11 +59,14 @@ TEST_CASE("every reference of the contract leads somewhere and nothing in it is 
   }
 }
 
-TEST_CASE("the contract knows the same states and error codes as core") {
+TEST_CASE("the contract knows the same states, error codes and verbs as the code") {
   const json& schemas = openapi_document().at("components").at("schemas");
   std::set<std::string> states;
   for (const auto state : moelab::core::all_run_states()) states.insert(moelab::core::to_string(state));
   CHECK(schemas.at("RunState").at("enum").get<std::set<std::string>>() == states);
+  std::set<std::string> verbs;
+  for (const auto& info : moelab::server::run_verbs()) verbs.emplace(info.name);
+  CHECK(schemas.at("RunVerb").at("enum").get<std::set<std::string>>() == verbs);
   for (const json& code : schemas.at("Error").at("properties").at("error").at("properties").at("code").at("enum")) {
     bool known = false;
     for (int kind = 0; kind <= static_cast<int>(moelab::core::ErrorKind::internal); ++kind) {
@@ -76,8 +80,11 @@ TEST_CASE("paths match whole segments, and the id is handed over as text") {
   CHECK(find_route("GET", "/api/v1/runs/12").id == "12");
   CHECK(find_route("HEAD", "/api/v1/runs/12").route == find_route("GET", "/api/v1/runs/12").route);
   CHECK(find_route("GET", "/api/v1/runs/12/metrics").route->path == "/api/v1/runs/{id}/metrics");
-  CHECK(find_route("POST", "/api/v1/runs/cancel").route->path == "/api/v1/runs/cancel");
+  CHECK(find_route("POST", "/api/v1/runs/cancel").route->path == "/api/v1/runs/{verb}");
+  CHECK(find_route("POST", "/api/v1/runs/cancel").verb == "cancel");
   CHECK(find_route("POST", "/api/v1/runs/7/cancel").id == "7");
+  CHECK(find_route("POST", "/api/v1/runs/7/cancel").verb == "cancel");
+  CHECK(find_route("POST", "/api/v1/runs/7/priority").route->path == "/api/v1/runs/{id}/priority");
   for (const char* path :
        {"/api/v1/runs/", "/api/v1/runs/1/2", "/api/v1/runs/1/metrics/", "/api/v1", "/api/v1/nothing", "", "/api/v1/runs//metrics"}) {
     CHECK_MESSAGE(find_route("GET", path).route == nullptr, path);

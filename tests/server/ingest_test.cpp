@@ -18,7 +18,7 @@ namespace {
 struct Journalled : test::EngineHome {
   std::int64_t id = add_run("a");
   Journalled() {
-    database.write([&](db::Connection& c) { db::RunStore(c).begin_attempt(id, "cpu0", clock.now()); });
+    database.write([&](db::Connection& c) { db::RunStore(c).begin_attempt(id, {"cpu0"}, clock.now()); });
   }
   test::JournalWriter writer(int attempt) { return {paths.journal(id), attempt}; }
   std::string losses() {

@@ -22,6 +22,7 @@ struct Case {
   int restarts;
   RunState to;
   bool restart;
+  server::Allowed allowed = {};
 };
 
 const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2, {}, false}, kExit75{75, {}, false},
@@ -65,7 +66,7 @@ TEST_CASE("every way an attempt can end") {
     run.stop_intent = c.intent;
     run.restarts = c.restarts;
     run.resources.max_restarts = 3;
-    const db::AttemptEnd end = server::judge(run, c.exit, c.word, at_s(0));
+    const db::AttemptEnd end = server::judge(run, c.exit, c.word, c.allowed, at_s(0));
     CHECK(core::to_string(end.to) == core::to_string(c.to));
     CHECK(end.counts_as_restart == c.restart);
     CHECK(core::is_legal(c.state, end.to));

@@ -7,6 +7,7 @@
 #include "db/load_store.h"
 #include "server/device_inventory.h"
 #include "server/device_monitor.h"
+#include "server/wait_reasons.h"
 #include "tests/server/engine_fixture.h"
 #include "tests/server/matrix_fixture.h"
 
@@ -23,7 +24,7 @@ struct Service : test::MatrixHome {
   void end(server::RunId id, RunState state) {
     database().write([&](db::Connection& c) {
       db::RunStore runs(c);
-      runs.begin_attempt(id, "cpu0", clock.now());
+      runs.begin_attempt(id, {"cpu0"}, clock.now());
       runs.end_attempt(id, {state, "", 0, {}, false, {}}, clock.now());
     });
   }
@@ -33,7 +34,7 @@ struct Service : test::MatrixHome {
       inventory = server::make_cpu_inventory(2);
       monitor.emplace(*inventory, clock);
       monitor->refresh({});
-      service_.emplace(*database_, home(), clock, bus, *monitor, "1.2.3");
+      service_.emplace(*database_, home(), clock, bus, *monitor, reasons, "1.2.3");
     }
     return *database_;
   }
@@ -43,6 +44,7 @@ struct Service : test::MatrixHome {
   }
   test::ManualClock clock;
   server::EventBus bus;
+  server::WaitReasons reasons;
   std::unique_ptr<server::DeviceInventory> inventory;
   std::optional<server::DeviceMonitor> monitor;
   std::optional<db::Database> database_;
@@ -160,16 +162,16 @@ TEST_CASE("runs are listed in pages, by experiment, by metric") {
 TEST_CASE("cancel, bulk cancel and retry") {
   Service t;
   t.service().submit(t.request());
-  CHECK(t.service().cancel(1).state == RunState::cancelled);
-  CHECK(test::kind_of_error([&] { t.service().cancel(std::vector<server::RunId>{2, 99}); }) == core::ErrorKind::not_found);
+  CHECK(t.service().act(server::RunVerb::cancel, 1).state == RunState::cancelled);
+  CHECK(test::kind_of_error([&] { t.service().act(server::RunVerb::cancel, std::vector<server::RunId>{2, 99}); }) == core::ErrorKind::not_found);
   CHECK(t.service().run(2).state == RunState::queued);
-  CHECK(t.service().cancel_experiment(2) == 2);
+  CHECK(t.service().act_on_experiment(server::RunVerb::cancel, 2).runs.size() == 2);
   CHECK(t.service().experiment(2).state == "cancelled");
-  CHECK(t.service().retry(1).state == RunState::queued);
-  CHECK(test::kind_of_error([&] { t.service().retry(1); }) == core::ErrorKind::conflict);
+  CHECK(t.service().act(server::RunVerb::retry, 1).state == RunState::queued);
+  CHECK(test::kind_of_error([&] { t.service().act(server::RunVerb::retry, 1); }) == core::ErrorKind::conflict);
   t.end(1, RunState::completed);
-  CHECK(test::kind_of_error([&] { t.service().retry(1); }) == core::ErrorKind::conflict);
-  CHECK(test::kind_of_error([&] { t.service().retry(99); }) == core::ErrorKind::not_found);
+  CHECK(test::kind_of_error([&] { t.service().act(server::RunVerb::retry, 1); }) == core::ErrorKind::conflict);
+  CHECK(test::kind_of_error([&] { t.service().act(server::RunVerb::retry, 99); }) == core::ErrorKind::not_found);
   const server::HealthView health = t.service().health();
   CHECK(health.runs.at("completed") == 1);
   CHECK(health.runs.at("cancelled") == 2);
@@ -181,7 +183,7 @@ TEST_CASE("the pace of a live run gives its remaining time, and that of its expe
   t.service().submit(t.request());
   t.database().write([&](db::Connection& c) {
     db::RunStore runs(c);
-    runs.begin_attempt(1, "cpu0", t.clock.now());
+    runs.begin_attempt(1, {"cpu0"}, t.clock.now());
     runs.set_attempt_started(1, 1, {{"host", "here"}}, 40, 0, 0, 0);
     runs.mark_running(1, t.clock.now());
     runs.set_step(1, 10, test::at_s(100));  // the first step of the attempt may come late: tokenising is not training

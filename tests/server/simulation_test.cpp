@@ -197,7 +197,7 @@ class World {
     rules.hold_down = 500ms;
     monitor_ = std::make_unique<server::DeviceMonitor>(*inventory_, home_.clock, rules);
     ingest_ = std::make_unique<server::Ingest>(home_.database, home_.paths, home_.clock, home_.bus);
-    dispatcher_ = std::make_unique<server::Dispatcher>(home_.database, home_.paths, home_.clock, *launcher_, *monitor_, *ingest_, home_.bus,
+    dispatcher_ = std::make_unique<server::Dispatcher>(home_.database, home_.paths, home_.clock, *launcher_, *monitor_, *ingest_, home_.bus, reasons_,
                                                        server::DispatcherOptions{5s, 1s});
   }
 
@@ -238,8 +238,8 @@ class World {
       home_.database.write([&](db::Connection& c) {
         db::RunStore runs(c);
         const RunState state = runs.get(id).state;
-        if (state == RunState::queued) runs.cancel_queued(id, "cancelled", home_.clock.now());
-        if (core::is_live(state)) runs.request_stop(id, db::StopIntent::cancel, home_.clock.now());
+        if (state == RunState::queued) runs.end_waiting(id, RunState::cancelled, "cancelled", home_.clock.now());
+        if (core::is_live(state)) runs.request_stop(id, db::StopIntent::cancel, "", home_.clock.now());
       });
     }
     if (random_() % 15 == 0) {
@@ -349,6 +349,7 @@ class World {
 
   std::mt19937 random_;
   test::EngineHome home_;
+  server::WaitReasons reasons_;
   Machine machine_;
   std::vector<std::int64_t> ids_;
   std::set<std::int64_t> completed_once_;

@@ -1,0 +1,47 @@
+#include "db/queue_store.h"
+
+#include "db/statement.h"
+
+namespace moelab::db {
+namespace {
+
+// The largest peak that a run of the same memory key has reported. Asked for runs that may share a device only.
+constexpr const char* kPeak =
+    "CASE WHEN r.share_gpu = 0 OR r.memory_key = '' THEN NULL ELSE (SELECT max(s.last_value) FROM runs o JOIN series s ON s.run_id = o.id "
+    "AND s.key = 'perf/peak_memory_mb' WHERE o.memory_key = r.memory_key) END";
+
+}  // namespace
+
+std::vector<QueueEntry> QueueStore::entries() {
+  std::vector<QueueEntry> list;
+  Statement row(connection_,
+                std::string("SELECT r.id, r.priority, r.queued_ms, r.not_before_ms, r.gpus, r.launcher, r.share_gpu, r.memory_gb, "
+                            "r.forced_device, ") +
+                    kPeak + " FROM runs r WHERE r.state = ? ORDER BY r.id",
+                core::RunState::queued);
+  while (row.step()) {
+    QueueEntry entry;
+    entry.id = row.integer(0);
+    entry.priority = row.small(1);
+    entry.queued_at = row.time(2);
+    entry.not_before = row.maybe_time(3);
+    entry.resources.gpus = row.maybe_integer(4);
+    entry.resources.launcher = row.text(5);
+    entry.resources.share_gpu = row.boolean(6);
+    entry.resources.memory_gb = row.maybe_real(7);
+    entry.forced_device = row.text(8);
+    entry.peak_memory_mb = row.maybe_real(9);
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+std::vector<LiveLease> QueueStore::leases() {
+  std::vector<LiveLease> list;
+  Statement row(connection_, std::string("SELECT r.id, r.device, r.lease_shared, r.memory_gb, ") + kPeak +
+                                 " FROM runs r WHERE r.device IS NOT NULL ORDER BY r.id");
+  while (row.step()) list.push_back({row.integer(0), row.text(1), row.boolean(2), row.maybe_real(3), row.maybe_real(4)});
+  return list;
+}
+
+}  // namespace moelab::db
