@@ -24,9 +24,9 @@ struct Row {
 const std::array<Row, 13>& table() {
   static const std::array<Row, 13> rows{{
       {queued, "queued", {starting, paused, cancelled, skipped}},
-      {starting, "starting", {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
+      {starting, "starting", {running, stopping, queued, completed, failed, timed_out, out_of_memory, pruned}},
       {running, "running", {stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
-      {stopping, "stopping", {queued, paused, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
+      {stopping, "stopping", {queued, paused, completed, failed, cancelled, timed_out, out_of_memory, pruned}},
       {completed, "completed", {queued}},
       {failed, "failed", {queued}},
       {cancelled, "cancelled", {queued}},

@@ -12,9 +12,9 @@ using enum RunState;
 TEST_CASE("the table of transitions, whole") {
   const std::map<RunState, std::set<RunState>> legal{
       {queued, {starting, paused, cancelled, skipped}},
-      {starting, {running, stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
+      {starting, {running, stopping, queued, completed, failed, timed_out, out_of_memory, pruned}},
       {running, {stopping, queued, completed, failed, timed_out, out_of_memory, lost, pruned}},
-      {stopping, {queued, paused, completed, failed, cancelled, timed_out, out_of_memory, lost, pruned}},
+      {stopping, {queued, paused, completed, failed, cancelled, timed_out, out_of_memory, pruned}},
       {completed, {queued}},
       {failed, {queued}},
       {cancelled, {queued}},

@@ -27,6 +27,7 @@ struct Case {
 
 const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2, {}, false}, kExit75{75, {}, false},
     kKilled{{}, SIGKILL, false}, kOom{{}, SIGKILL, true};
+const server::Exit kRebooted{{}, {}, false, true}, kTakenAway{{}, {}, false, false, "the node failed", true};
 const db::FinalWord kCompleted{"completed", "", ""}, kFailed{"failed", "data", "no tokens"}, kPruned{"pruned", "collapse", "step 300"},
     kPreempted{"preempted", "", ""}, kMemory{"failed", "internal", "CUDA out of memory. Tried to allocate 2 GiB"},
     kCpuMemory{"failed", "internal", "std::bad_alloc"};
@@ -58,6 +59,21 @@ TEST_CASE("every way an attempt can end") {
       {"gone under an earlier daemon", running, {}, kGone, {}, 0, queued, true},
       {"gone under an earlier daemon, restarts used up", running, {}, kGone, {}, 3, lost, false},
       {"never let go by an earlier daemon", starting, {}, kGone, {}, 3, queued, false},
+      {"drained", stopping, StopIntent::drain, kExit75, kPreempted, 0, queued, false},
+      {"paused", stopping, StopIntent::pause, kExit75, kPreempted, 0, paused, false},
+      {"paused, killed after the grace", stopping, StopIntent::pause, kKilled, {}, 0, paused, false},
+      {"paused, but done", stopping, StopIntent::pause, kExit0, kCompleted, 0, completed, false},
+      {"killed by a person", stopping, StopIntent::kill, kKilled, {}, 0, cancelled, false},
+      {"pruned by its experiment's rule", stopping, StopIntent::prune, kExit75, kPreempted, 0, pruned, false},
+      {"hanging", stopping, StopIntent::hang, kKilled, {}, 0, queued, true},
+      {"hanging, restarts used up", stopping, StopIntent::hang, kKilled, {}, 3, failed, false},
+      {"on a device that is not its own", stopping, StopIntent::misplaced, kKilled, {}, 0, failed, false},
+      {"the machine was started again", running, {}, kRebooted, {}, 3, queued, false},
+      {"its place took it away", running, {}, kTakenAway, {}, 3, queued, false},
+      {"out of memory, may be halved", running, {}, kExit1, kMemory, 3, queued, false, {2}},
+      {"the kernel's OOM killer, may be halved", running, {}, kOom, {}, 3, queued, false, {4}},
+      {"out of memory while being cancelled", stopping, StopIntent::cancel, kExit1, kMemory, 0, cancelled, false, {2}},
+      {"bad data, whatever is allowed", running, {}, kExit2, kFailed, 0, failed, false, {2}},
   };
   for (const Case& c : cases) {
     CAPTURE(c.what);
@@ -71,6 +87,7 @@ TEST_CASE("every way an attempt can end") {
     CHECK(end.counts_as_restart == c.restart);
     CHECK(core::is_legal(c.state, end.to));
     CHECK(end.not_before.has_value() == c.restart);
+    CHECK(end.micro_batch_divisor.has_value() == (c.to == queued && c.allowed.micro_batch_divisor.has_value()));
     if (end.to != completed) CHECK_FALSE(end.reason.empty());
   }
 }

@@ -1,0 +1,205 @@
+// What the dispatcher does about each kind of trouble and each wish, step by step.
+#include "server/dispatcher.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/server/workshop.h"
+
+using namespace moelab;
+using namespace std::chrono_literals;
+using core::RunState;
+using server::RunVerb;
+
+namespace {
+
+nlohmann::json run_json(test::Workshop& shop, std::int64_t id) {
+  return nlohmann::json::parse(test::read_text(shop.home.paths.spec(id)));
+}
+
+}  // namespace
+
+TEST_CASE("pause gives the device back with a checkpoint, resume queues the run again") {
+  test::Workshop shop;
+  const std::int64_t id = shop.running_run("a");
+  CHECK_FALSE(shop.act(RunVerb::pause, id));
+  shop.tick(1);
+  CHECK(shop.worker(id).terminated);
+  CHECK_FALSE(shop.worker(id).killed);
+  CHECK(shop.act(RunVerb::resume, id));  // it has not left yet
+  shop.leaves(id, "preempted", core::kExitPreempted);
+  shop.tick();
+  CHECK(shop.state(id) == RunState::paused);
+  CHECK(shop.home.run(id).device.empty());
+  CHECK_FALSE(shop.act(RunVerb::resume, id));
+  shop.tick(1);
+  CHECK(shop.state(id) == RunState::starting);
+  CHECK(shop.home.run(id).attempt == 2);
+}
+
+TEST_CASE("kill does not wait for a checkpoint, cancel does until the grace is over") {
+  test::Workshop shop;
+  const std::int64_t killed = shop.running_run("a"), cancelled = shop.running_run("b");
+  CHECK_FALSE(shop.act(RunVerb::kill, killed));
+  CHECK_FALSE(shop.act(RunVerb::cancel, cancelled));
+  shop.tick(1);
+  CHECK(shop.worker(killed).killed);
+  CHECK_FALSE(shop.worker(cancelled).killed);
+  shop.tick(1);
+  CHECK(shop.state(killed) == RunState::cancelled);
+  CHECK(shop.home.run(killed).reason == "killed");
+  CHECK(shop.state(cancelled) == RunState::stopping);
+  CHECK(shop.act(RunVerb::pause, cancelled));  // less than what is under way
+  shop.tick(5);
+  CHECK(shop.worker(cancelled).killed);
+  shop.tick(1);
+  CHECK(shop.state(cancelled) == RunState::cancelled);
+}
+
+TEST_CASE("on hold nothing is started and what runs goes on; drained, it goes back to the queue") {
+  test::Workshop shop;
+  const std::int64_t running = shop.running_run("a");
+  shop.set_mode(server::QueueMode::Kind::held);
+  const std::int64_t waiting = shop.home.add_run("b");
+  shop.home.bus.run_changed(waiting);
+  shop.tick();
+  CHECK(shop.state(running) == RunState::running);
+  CHECK(shop.state(waiting) == RunState::queued);
+  CHECK(shop.reasons.of(waiting) == "waits: the queue is on hold; `moelab release` opens it");
+  shop.set_mode(server::QueueMode::Kind::drained);
+  shop.restart();  // the mode is remembered
+  shop.tick(1);
+  CHECK(shop.worker(running).terminated);
+  shop.leaves(running, "preempted", core::kExitPreempted);
+  shop.tick();
+  CHECK(shop.state(running) == RunState::queued);
+  CHECK(shop.home.run(running).restarts == 0);
+  shop.set_mode(server::QueueMode::Kind::open);
+  shop.tick(1);
+  CHECK(shop.state(running) == RunState::starting);
+  CHECK(shop.state(waiting) == RunState::starting);
+}
+
+TEST_CASE("a worker that makes no progress is killed and started again; one that works is left alone") {
+  test::Workshop shop;
+  const std::int64_t id = shop.running_run("a", {.gpus = 0, .max_restarts = 1, .hang_timeout_s = 600});
+  shop.home.clock.jump(24h);  // a clock that is set is no lack of progress
+  shop.tick(1);
+  CHECK(shop.state(id) == RunState::running);
+  SUBCASE("a journal that grows is progress") {
+    shop.home.clock.advance(590s);
+    shop.worker(id).journal->loss(1, 2.0);
+    shop.tick(1);
+    shop.home.clock.advance(590s);
+    shop.tick(1);
+    CHECK(shop.state(id) == RunState::running);
+  }
+  SUBCASE("a heartbeat is progress") {
+    shop.home.clock.advance(590s);
+    test::write_text(shop.home.paths.heartbeat(id), "");
+    shop.tick(1);
+    shop.home.clock.advance(590s);
+    shop.tick(1);
+    CHECK(shop.state(id) == RunState::running);
+  }
+  SUBCASE("silence is not") {
+    shop.home.clock.advance(601s);
+    shop.tick(2);
+    CHECK(shop.worker(id).killed);
+    CHECK(shop.state(id) == RunState::queued);
+    CHECK(shop.home.run(id).restarts == 1);
+    CHECK(shop.home.run(id).reason.find("no progress for 600 s") != std::string::npos);
+  }
+}
+
+TEST_CASE("a clock that is set moves deadlines along: no run times out, no back-off is cut short, no grace is lost") {
+  test::Workshop shop;
+  const std::int64_t timed = shop.running_run("a", {.gpus = 0, .timeout_s = 3600});
+  const std::int64_t crashed = shop.running_run("b");
+  shop.dies(crashed);
+  shop.set_mode(server::QueueMode::Kind::held);
+  shop.tick(1);
+  const core::TimePoint not_before = *shop.home.run(crashed).not_before;
+  for (const auto jump : {2h, -5h}) {
+    shop.home.clock.jump(jump);
+    shop.tick(1);
+    CHECK(shop.state(timed) == RunState::running);
+  }
+  CHECK(*shop.home.run(crashed).not_before == not_before - 3h);
+  shop.home.clock.advance(3600s);
+  shop.tick(2);
+  CHECK(shop.state(timed) == RunState::stopping);
+}
+
+TEST_CASE("out of memory: smaller micro-batches where the file allows it, as far as they can be halved") {
+  test::Workshop shop;
+  const auto out_of_memory = [&](std::int64_t id) {
+    shop.leaves(id, "failed", core::kExitRunFailed, "out_of_memory");
+    shop.tick(2);
+  };
+  const std::int64_t strict = shop.running_run("a");
+  out_of_memory(strict);
+  CHECK(shop.state(strict) == RunState::out_of_memory);
+
+  const std::int64_t id = shop.running_run("b", {.gpus = 0, .max_restarts = 0, .halve_on_oom = true});
+  shop.home.database.write([&](db::Connection& c) {  // 4 sequences a step: two halvings
+    db::RunStore runs(c);
+    nlohmann::json spec = runs.spec(id);
+    spec["config"]["train"] = {{"batch_size", 4}};
+    runs.update_spec(id, spec, runs.get(id).resources);
+  });
+  for (const std::int64_t divisor : {2, 4}) {
+    out_of_memory(id);
+    CHECK(shop.state(id) == RunState::starting);
+    CHECK(shop.home.run(id).micro_batch_divisor == divisor);
+    CHECK(run_json(shop, id).at("micro_batch_divisor") == divisor);
+    CHECK(run_json(shop, id).at("config").at("train").at("batch_size") == 4);
+    CHECK(shop.home.run(id).restarts == 0);
+  }
+  out_of_memory(id);
+  CHECK(shop.state(id) == RunState::out_of_memory);
+  CHECK_FALSE(shop.act(RunVerb::rerun, id));
+  shop.tick(1);
+  CHECK(run_json(shop, id).at("micro_batch_divisor") == 1);  // from the start means as the file says
+}
+
+TEST_CASE("a launch that cannot be made is tried again with a back-off, and its reason is shown") {
+  test::Workshop shop;
+  shop.launcher.refuses = "no more processes";
+  const std::int64_t id = shop.home.add_run("a", {.gpus = 0, .max_restarts = 1});
+  shop.tick(1);
+  CHECK(shop.state(id) == RunState::queued);
+  CHECK(shop.home.run(id).reason == "no more processes");
+  shop.tick(2);
+  CHECK(shop.state(id) == RunState::failed);
+}
+
+TEST_CASE("a run directory that cannot be made does not lose the run: it is tried again until it can") {
+  test::Workshop shop;
+  const std::int64_t id = shop.home.add_run("a");
+  std::filesystem::remove_all(shop.home.paths.run(id));
+  test::write_text(shop.home.paths.run(id), "a file in the way");
+  shop.tick();
+  CHECK(shop.state(id) == RunState::queued);
+  std::filesystem::remove(shop.home.paths.run(id));
+  shop.tick(2);
+  CHECK(shop.state(id) == RunState::starting);
+}
+
+TEST_CASE("max_concurrent of the server, and a run that waits for two others") {
+  test::Workshop shop({5s, 1s, 1, false});
+  const std::int64_t first = shop.running_run("a"), second = shop.home.add_run("b");
+  const std::int64_t last = shop.home.add_run("c");
+  shop.home.database.write([&](db::Connection& c) { db::RunStore(c).set_dependencies(last, {"key-a", "key-b"}); });
+  shop.home.bus.run_changed(last);
+  shop.tick(1);
+  CHECK(shop.reasons.of(second) == "waits: this server runs 1 at once");
+  CHECK(shop.reasons.of(last) == "waits for run 1 (a), which is running and run 2 (b), which is queued");
+  shop.leaves(first, "completed", 0);
+  shop.tick(2);
+  CHECK(shop.state(second) == RunState::starting);
+  shop.starts(second);
+  shop.leaves(second, "failed", 2, "data");
+  shop.tick(2);
+  CHECK(shop.state(last) == RunState::skipped);
+  CHECK(shop.home.run(last).reason == "it depends on run 2 (b), which is failed; retry that, then this");
+}
