@@ -31,14 +31,6 @@ std::string join(const std::string& reason, const std::string& message) {
   return reason + ": " + message;
 }
 
-}  // namespace
-
-std::chrono::seconds backoff(int restart) {
-  return std::chrono::seconds(std::min(60, 1 << std::clamp(restart - 1, 0, 6)));
-}
-
-namespace {
-
 // What a stop that we asked for makes of a run; nothing for one that ended for a reason of its own.
 struct StopOutcome {
   RunState to;
@@ -69,6 +61,10 @@ StopOutcome outcome_of(db::StopIntent intent) {
 }
 
 }  // namespace
+
+std::chrono::seconds backoff(int restart) {
+  return std::chrono::seconds(std::min(60, 1 << std::clamp(restart - 1, 0, 6)));
+}
 
 db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optional<db::FinalWord>& word, const Allowed& allowed,
                      core::TimePoint now) {
