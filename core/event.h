@@ -5,7 +5,7 @@
 // steps completed), "time" (RFC 3339, UTC, ms), "type".
 // The keys of the payload stand beside them; NaN and infinities are written as strings (json_number.h). Payload by type:
 //   started      pid, host, device, threads, resumed_from_step (0 = fresh start), max_steps, total_parameters,
-//                active_parameters, tokens_per_step, libtorch, code_version
+//                active_parameters, tokens_per_step, libtorch, code_version, micro_batch_divisor (1 = as configured)
 //   progress     phase ("tokenize" | "train_tokenizer"), done, total       (bytes; before the first step)
 //   metrics      values: {name: number}          train/... and perf/... names, see metric_catalog.h
 //   eval         values: {name: number}          eval/... names

@@ -6,7 +6,7 @@ namespace moelab::core {
 namespace {
 
 bool divides(const TrainConfig& train, std::int64_t divisor) {
-  return divisor <= train.batch_size / train.grad_accum && train.batch_size % (train.grad_accum * divisor) == 0;
+  return divisor > 0 && divisor <= train.batch_size / train.grad_accum && train.batch_size % (train.grad_accum * divisor) == 0;
 }
 
 }  // namespace

@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <optional>
+#include <thread>
 
 #include "core/error.h"
 #include "core/sha256.h"
@@ -24,6 +27,7 @@ using nlohmann::json;
 
 constexpr int kCacheFormat = 1;
 constexpr const char* kMeta = "meta.json";
+constexpr std::chrono::milliseconds kLockPoll{200};
 
 // Holds flock(2) on a file for its lifetime; the kernel releases it when the process dies, however it dies.
 class FileLock {
@@ -46,9 +50,13 @@ class FileLock {
     if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
     watcher.notice("another worker is preparing the same data; waiting for it (" + file.string() + ")");
     watcher.progress("wait", 0, 0);
-    while (::flock(fd_, LOCK_EX) != 0) {
-      if (errno != EINTR) throw Error(ErrorKind::storage, file.string() + ": cannot lock: " + std::strerror(errno));
+    // Asked again and again instead of blocking, so that the watcher hears of a worker that waits for long.
+    while (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK && errno != EINTR) {
+        throw Error(ErrorKind::storage, file.string() + ": cannot lock: " + std::strerror(errno));
+      }
       watcher.progress("wait", 0, 0);
+      std::this_thread::sleep_for(kLockPoll);
     }
   }
 
@@ -70,6 +78,11 @@ std::optional<json> verified_info(const fs::path& directory) {
     if (*found != hash) damaged(name + " does not match its hash");
   }
   return meta["info"];
+}
+
+// An entry's time of change says when it was last used; `moelab gc` goes by it. No entry yet: nothing happens.
+void mark_used(const fs::path& directory) {
+  ::utimensat(AT_FDCWD, directory.c_str(), nullptr, 0);
 }
 
 void seal(const fs::path& directory, const json& info) {
@@ -103,6 +116,7 @@ CacheEntry ContentCache::get(const std::string& kind, const std::string& key, co
       return std::nullopt;
     }
   };
+  mark_used(directory);  // before anybody looks into it: what is marked now is not thrown away
   if (const auto info = find(false)) return {directory, *info, false};
 
   make_directories(parent);

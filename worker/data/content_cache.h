@@ -4,6 +4,7 @@
 //
 // Two workers that want the same entry: one takes the file lock and builds in a temporary directory, fsyncs and renames;
 // the other waits for the lock and finds the entry. A damaged entry is found by its hashes and built again.
+// The time of change of an entry is that of its last use.
 #pragma once
 
 #include <filesystem>

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "core/error.h"
 
@@ -32,7 +33,10 @@ MappedFile::MappedFile(const std::filesystem::path& file) {
   if (bytes_ > 0) {
     void* address = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, fd, 0);
     if (address == MAP_FAILED) {
+      const int code = errno;
       ::close(fd);
+      if (code == ENOMEM) throw std::bad_alloc();  // nothing is wrong with the file
+      errno = code;
       fail(file);
     }
     data_ = static_cast<const std::byte*>(address);

@@ -29,6 +29,17 @@ using nlohmann::json;
 constexpr int kStateFormat = 1;
 constexpr const char* kDone = "DONE";
 constexpr const char* kTemporaryPrefix = ".tmp_";
+constexpr std::uint64_t kSmallFiles = 256 << 10;  // of a checkpoint: its JSON files and the headers of the large ones
+
+std::uint64_t bytes_of(const TensorMap& tensors) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += tensor.nbytes();
+  return bytes;
+}
+
+std::string megabytes(std::uint64_t bytes) {
+  return std::to_string((bytes + 999'999) / 1'000'000) + " MB";
+}
 
 std::string name_of(std::int64_t step) {
   char name[32];
@@ -216,18 +227,33 @@ CheckpointStore::Saved CheckpointStore::save(const core::RunConfig& config, cons
     throw;
   }
   const bool best = best_of(complete_in(directory_)) == final;
-  prune();
+  prune(static_cast<std::size_t>(keep_.keep_last));
   return {final, best};
 }
 
-void CheckpointStore::prune() const {
+std::string CheckpointStore::why_no_room(const TensorMap& weights, const TrainingState& state, const std::string& tokenizer) const {
+  const std::uint64_t needed = bytes_of(weights) + bytes_of(state.tensors) + tokenizer.size() + kSmallFiles;
+  const auto missing = [&] {
+    std::error_code unknown;
+    const fs::space_info space = fs::space(directory_.parent_path(), unknown);
+    return !unknown && space.available < needed + kDiskReserve ? std::optional(space.available) : std::nullopt;
+  };
+  if (!missing()) return "";
+  if (fs::exists(directory_)) prune(static_cast<std::size_t>(std::max<std::int64_t>(1, keep_.keep_last - 1)));
+  const auto available = missing();
+  if (!available) return "";
+  return directory_.string() + ": the disk has " + megabytes(*available) + " free; a checkpoint takes " + megabytes(needed) + " and " +
+         megabytes(kDiskReserve) + " stay free for the journal. Free some space (`moelab gc`)";
+}
+
+void CheckpointStore::prune(std::size_t last) const {
   std::vector<fs::path> kept = complete_in(directory_);
   const fs::path best = keep_.keep_best > 0 ? best_of(kept) : fs::path();
-  const auto last = static_cast<std::size_t>(keep_.keep_last);
   kept.erase(kept.begin(), kept.size() > last ? kept.end() - static_cast<std::ptrdiff_t>(last) : kept.begin());
   if (!best.empty()) kept.push_back(best);
   std::vector<fs::path> surplus;
-  for (const auto& item : fs::directory_iterator(directory_)) {
+  std::error_code unreadable;
+  for (const auto& item : fs::directory_iterator(directory_, unreadable)) {
     const std::string name = item.path().filename().string();
     const bool ours = is_checkpoint_name(name) || name.rfind(kTemporaryPrefix, 0) == 0;
     if (ours && std::find(kept.begin(), kept.end(), item.path()) == kept.end()) surplus.push_back(item.path());

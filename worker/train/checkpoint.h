@@ -60,6 +60,9 @@ void check_architecture(const Checkpoint& checkpoint, const core::RunConfig& run
 
 class CheckpointStore {
  public:
+  // Bytes that a checkpoint leaves to the journal and to others on the disk.
+  static constexpr std::uint64_t kDiskReserve = 64 << 20;
+
   CheckpointStore(std::filesystem::path run_dir, const core::CheckpointConfig& keep);
 
   struct Saved {
@@ -70,12 +73,16 @@ class CheckpointStore {
   // Throws Error(storage); then the older checkpoints are untouched.
   Saved save(const core::RunConfig& config, const TensorMap& weights, const TrainingState& state, const std::string& tokenizer);
 
+  // Whether these would fit on the disk and leave kDiskReserve free. When they do not, what the new checkpoint would push out anyway is
+  // dropped first (never the newest, never the best). Empty when they fit, else the sentence that says what is missing. Never throws.
+  std::string why_no_room(const TensorMap& weights, const TrainingState& state, const std::string& tokenizer) const;
+
   // The newest one whose files are all intact; nullopt for a run that has none yet. Damaged ones that are newer are
   // reported through on_damaged and set aside (renamed to *.damaged). Throws Error(storage) when all are damaged.
   std::optional<Checkpoint> newest_good(const std::function<void(const std::string& message)>& on_damaged) const;
 
  private:
-  void prune() const;
+  void prune(std::size_t last) const;
 
   std::filesystem::path directory_;
   core::CheckpointConfig keep_;

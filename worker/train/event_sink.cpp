@@ -85,13 +85,24 @@ EventSink::~EventSink() {
 
 void EventSink::emit(core::EventType type, std::int64_t step, nlohmann::json payload) {
   core::Event event;
-  event.seq = ++seq_;
+  event.seq = seq_ + 1;
   event.attempt = attempt_;
   event.step = step;
   event.time = core::to_rfc3339(std::chrono::system_clock::now());
   event.type = type;
   event.payload = std::move(payload);
-  write_all(fd_, core::encode(event) + "\n", file_);
+  const std::string line = core::encode(event) + "\n";
+  struct stat before {};
+  if (::fstat(fd_, &before) != 0) fail(file_, "read");
+  try {
+    write_all(fd_, line, file_);
+  } catch (...) {
+    // A full disk takes a part of the line. Nobody else writes here (the lock), so cutting it off loses nothing; where that fails,
+    // the next attempt ends the torn line.
+    [[maybe_unused]] const int cut = ::ftruncate(fd_, before.st_size);
+    throw;
+  }
+  seq_ = event.seq;
 }
 
 void EventSink::sync() {

@@ -20,6 +20,7 @@ class EventSink {
   EventSink(const EventSink&) = delete;
   EventSink& operator=(const EventSink&) = delete;
 
+  // Throws Error(storage) when the disk is full, or gone; the part of the line that was written is taken back.
   void emit(core::EventType type, std::int64_t step, nlohmann::json payload);
   // What was emitted survives a crash of the machine. Called with every checkpoint and at the end.
   void sync();

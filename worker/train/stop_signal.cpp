@@ -24,6 +24,8 @@ void install_stop_signals() {
   // A reader that went away must not kill the training: the write fails with EPIPE instead.
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
+  // Likewise a limit on the size of files (ulimit -f): EFBIG, a storage error with a sentence.
+  ::sigaction(SIGXFSZ, &action, nullptr);
 }
 
 bool stop_requested() {

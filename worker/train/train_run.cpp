@@ -14,11 +14,13 @@
 
 #include "core/cost_model.h"
 #include "core/error.h"
+#include "core/micro_batch.h"
 #include "core/run_spec.h"
 #include "worker/data/data_source.h"
 #include "worker/data/token_frequency.h"
 #include "worker/train/checkpoint.h"
 #include "worker/train/event_sink.h"
+#include "worker/train/heartbeat.h"
 #include "worker/train/initial_weights.h"
 #include "worker/train/log.h"
 #include "worker/train/provenance.h"
@@ -38,13 +40,33 @@ using nlohmann::json;
 // Thrown out of data preparation when a signal asks to leave; there is nothing to checkpoint yet.
 struct StoppedEarly {};
 
-core::RunConfig read_config(const fs::path& run_dir) {
+struct RunFile {
+  core::RunConfig config;
+  std::int64_t micro_batch_divisor = 1;
+};
+
+RunFile read_run(const fs::path& run_dir) {
   const fs::path file = run_dir / "run.json";
   std::ifstream in(file);
   if (!in) throw Error(ErrorKind::config, file.string() + ": cannot be read; --run-dir needs a directory with a run.json");
   const json parsed = json::parse(in, nullptr, false);
   if (!parsed.is_object()) throw Error(ErrorKind::config, file.string() + ": not a JSON object");
-  return core::run_spec_from_json(parsed, file.string()).config;
+  RunFile run{core::run_spec_from_json(parsed, file.string()).config};
+  run.micro_batch_divisor = core::micro_batch_divisor(parsed, run.config, file.string());
+  return run;
+}
+
+// What a person must know who compares a divided run with others.
+std::string describe_division(const core::RunConfig& config, std::int64_t divisor) {
+  const std::int64_t micro_batches = config.train.grad_accum * divisor;
+  std::string text = "the run was out of memory: a step is now computed in " + std::to_string(micro_batches) + " micro-batches of " +
+                     std::to_string(config.train.batch_size / micro_batches) + " sequences instead of " +
+                     std::to_string(config.train.grad_accum) + " of " +
+                     std::to_string(config.train.batch_size / config.train.grad_accum) + "; the optimiser's batch stays the same";
+  std::string knobs;
+  for (const std::string& knob : core::knobs_by_micro_batch(config)) knobs += (knobs.empty() ? "" : ", ") + knob;
+  if (!knobs.empty()) text += ", but " + knobs + " act on one micro-batch, so the result is not quite that of the undivided run";
+  return text;
 }
 
 torch::Device device_named(const std::string& name) {
@@ -56,17 +78,19 @@ torch::Device device_named(const std::string& name) {
   return torch::Device(torch::kCUDA, 0);  // the launcher shows this process one device
 }
 
-// Progress to the journal and the log, at most about twice a second and at the ends.
-DataWatcher journal_watcher(EventSink& events) {
+// Progress to the journal and the log, at most about twice a second and at the ends; waiting is told once.
+DataWatcher journal_watcher(EventSink& events, Heartbeat& heartbeat) {
   struct Last {
     std::chrono::steady_clock::time_point time;
     std::string phase;
   };
   auto last = std::make_shared<Last>();
   DataWatcher watcher;
-  watcher.progress = [&events, last](std::string_view phase, std::int64_t done, std::int64_t total) {
+  watcher.progress = [&events, &heartbeat, last](std::string_view phase, std::int64_t done, std::int64_t total) {
+    heartbeat.beat();
     if (stop_requested()) throw StoppedEarly{};
     const auto now = std::chrono::steady_clock::now();
+    if (phase == last->phase && total == 0) return;
     if (phase == last->phase && done < total && now - last->time < std::chrono::milliseconds(500)) return;
     *last = {now, std::string(phase)};
     events.emit(EventType::progress, 0, {{"phase", std::string(phase)}, {"done", done}, {"total", total}});
@@ -93,9 +117,11 @@ struct Ending {
 };
 
 Ending train(const TrainRunOptions& options, EventSink& events) {
-  const core::RunConfig config = read_config(options.run_dir);
+  Heartbeat heartbeat(options.run_dir);
+  const RunFile run = read_run(options.run_dir);
+  const core::RunConfig& config = run.config;
   const torch::Device device = device_named(options.device);
-  TrainingData data = load_training_data(config, options.cache_dir, at::get_num_threads(), journal_watcher(events));
+  TrainingData data = load_training_data(config, options.cache_dir, at::get_num_threads(), journal_watcher(events, heartbeat));
   log_info("data: %lld training and %lld validation blocks of %lld tokens%s", static_cast<long long>(data.train.size()),
            static_cast<long long>(data.val.size()), static_cast<long long>(config.data.block_size),
            data.summary.cached ? " (from the cache)" : "");
@@ -115,9 +141,19 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
   }
   model.to(device);
   RoutingArtifacts artifacts(config, data, events, options.run_dir);
-  Trainer trainer({config, model, data.train, data.val, events, checkpoints, data.tokenizer ? data.tokenizer->model() : std::string(),
-                   stop_requested, [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); }});
+  Trainer trainer({.config = config,
+                   .model = model,
+                   .train = data.train,
+                   .val = data.val,
+                   .events = events,
+                   .checkpoints = checkpoints,
+                   .tokenizer = data.tokenizer ? data.tokenizer->model() : std::string(),
+                   .stop_requested = stop_requested,
+                   .last_evaluation = [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); },
+                   .micro_batch_divisor = run.micro_batch_divisor,
+                   .work_done = [&] { heartbeat.beat(); }});
   if (checkpoint) trainer.resume(*checkpoint);
+  const std::int64_t first_step = trainer.step();
 
   const core::Cost cost = core::estimate_cost(config);
   json started = provenance(device);
@@ -125,8 +161,14 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
                   {"max_steps", trainer.max_steps()},
                   {"total_parameters", cost.total_parameters},
                   {"active_parameters", cost.active_parameters},
-                  {"tokens_per_step", trainer.tokens_per_step()}});
+                  {"tokens_per_step", trainer.tokens_per_step()},
+                  {"micro_batch_divisor", run.micro_batch_divisor}});
   events.emit(EventType::started, trainer.step(), started);
+  if (run.micro_batch_divisor > 1) {
+    const std::string message = describe_division(config, run.micro_batch_divisor);
+    log_warning("%s", message.c_str());
+    events.emit(EventType::alert, trainer.step(), {{"code", "micro_batch_halved"}, {"message", message}});
+  }
   log_info("%lld parameters (%lld active), steps %lld to %lld, %d thread(s)", static_cast<long long>(cost.total_parameters),
            static_cast<long long>(cost.active_parameters), static_cast<long long>(trainer.step()),
            static_cast<long long>(trainer.max_steps()), at::get_num_threads());
@@ -135,6 +177,8 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
   Ending ending;
   ending.step = trainer.step();
   ending.values = trainer.last_values();
+  // The last evaluation came after the last record.
+  if (trainer.step() > first_step) ending.values["perf/peak_memory_mb"] = peak_memory_mb(device);
   switch (end) {
     case TrainingEnd::completed:
       ending.status = "completed";
@@ -180,7 +224,10 @@ Ending train_and_explain(const TrainRunOptions& options, EventSink& events) {
     return failure("out_of_memory", std::string("out of device memory; raise train.grad_accum: ") + error.what_without_backtrace(),
                    core::kExitRunFailed);
   } catch (const c10::Error& error) {
-    return failure("internal", error.what_without_backtrace(), core::kExitRunFailed);
+    // LibTorch's allocator of host memory has no type of its own for this.
+    const std::string message = error.what_without_backtrace();
+    const bool memory = message.find("can't allocate memory") != std::string::npos;
+    return failure(memory ? "out_of_memory" : "internal", message, core::kExitRunFailed);
   } catch (const std::exception& error) {
     return failure("internal", error.what(), core::kExitRunFailed);
   }

@@ -77,6 +77,7 @@ Trainer::Trainer(TrainerParts parts)
       train_(parts_.config.train),
       device_(parts_.model.parameters().front().device()),
       max_steps_(planned_steps(train_, parts_.train.size())),
+      micro_batches_(train_.grad_accum * parts_.micro_batch_divisor),
       optimizer_(parts_.model, train_),
       schedule_(train_, max_steps_),
       bias_controller_(parts_.config.moe, parts_.model.expert_biases()),
@@ -117,14 +118,14 @@ TrainingEnd Trainer::run() {
   parts_.model.train();
   // A run stopped during an evaluation was saved before it: the evaluation comes first.
   bool going = step_ == 0 || evaluate_if_due();
-  while (going && step_ < max_steps_ && pruned_by_.empty() && !parts_.stop_requested()) {
+  while (going && step_ < max_steps_ && pruned_by_.empty() && !asked_to_stop()) {
     if (!train_step()) break;
     if (non_finite_steps_ >= kNonFiniteSteps) return TrainingEnd::diverged;
     going = evaluate_if_due();
-    if (going && every(train_.save_interval)) save();
+    if (going && step_ % train_.save_interval == 0 && step_ < max_steps_ && pruned_by_.empty()) save(/*must=*/false);
   }
   // Nothing done since the last checkpoint may be lost: neither steps nor an evaluation made up for after a resume.
-  if (saved_step_ < step_ || (evaluated_step_ == step_ && !saved_evaluated_)) save();
+  if (saved_step_ < step_ || (evaluated_step_ == step_ && !saved_evaluated_)) save(/*must=*/true);
   if (going && !pruned_by_.empty()) return TrainingEnd::pruned;
   if (!going || step_ < max_steps_) return TrainingEnd::preempted;
   // A run may diverge in its very last steps: a result that is not a number is a failure, not a result.
@@ -136,9 +137,9 @@ TrainingEnd Trainer::run() {
 bool Trainer::train_step() {
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t position = batcher_.position();
-  const std::int64_t sequences = train_.batch_size / train_.grad_accum;
+  const std::int64_t sequences = train_.batch_size / micro_batches_;
   LossOptions options{.ce_scale = 1.0 / static_cast<double>(train_.batch_size * batcher_.blocks().targets_per_block()),
-                      .aux_scale = 1.0 / static_cast<double>(train_.grad_accum),
+                      .aux_scale = 1.0 / static_cast<double>(micro_batches_),
                       .position = {.step = step_, .max_steps = max_steps_},
                       .reward_baseline = reward_baseline_.value()};
   const bool logs = logs_now(step_ + 1), records_load = records_load_now(step_ + 1), looks = collapse_.looks_after(step_ + 1);
@@ -150,8 +151,8 @@ bool Trainer::train_step() {
   const auto add = [](torch::Tensor& sum, const torch::Tensor& term) {
     if (term.defined()) sum = sum.defined() ? sum + term : term;
   };
-  for (std::int64_t micro = 0; micro < train_.grad_accum; ++micro) {
-    if (micro > 0 && parts_.stop_requested()) {
+  for (std::int64_t micro = 0; micro < micro_batches_; ++micro) {
+    if (micro > 0 && asked_to_stop()) {
       optimizer_.zero_grad();
       batcher_.seek(position);
       bias_controller_.restore(counts_LE, bias_controller_.calls());
@@ -181,7 +182,7 @@ bool Trainer::train_step() {
   ++steps_since_log_;
   seconds_since_log_ += seconds_since(start);
 
-  const auto mean = [&](const torch::Tensor& sum) { return sum.item<double>() / static_cast<double>(train_.grad_accum); };
+  const auto mean = [&](const torch::Tensor& sum) { return sum.item<double>() / static_cast<double>(micro_batches_); };
   if (reward.defined()) reward_baseline_.add(mean(reward));
   if (logs) {
     for (const auto& [name, sum] : aux) result.aux[name] = mean(sum);
@@ -303,7 +304,7 @@ void Trainer::record_expert_load() {
 
 bool Trainer::evaluate_if_due() {
   if (evaluated_step_ == step_ || !every(train_.eval_interval)) return true;
-  const auto evaluation = evaluate(parts_.model, validation_, train_.batch_size / train_.grad_accum, parts_.stop_requested);
+  const auto evaluation = evaluate(parts_.model, validation_, train_.batch_size / micro_batches_, [this] { return asked_to_stop(); });
   if (!evaluation) return false;
   eval_ = evaluation->values;
   evaluated_step_ = step_;
@@ -335,10 +336,37 @@ TrainingState Trainer::state() const {
   return state;
 }
 
-void Trainer::save() {
+bool Trainer::asked_to_stop() const {
+  if (parts_.work_done) parts_.work_done();
+  return parts_.stop_requested();
+}
+
+// The disk may have room again at the next interval: what was trained since the last checkpoint is worth more than this one.
+void Trainer::leave_out_checkpoint(const char* code, const std::string& message) {
+  const std::string text = "step " + std::to_string(step_) + ": no checkpoint: " + message + "; training goes on";
+  log_warning("%s", text.c_str());
+  parts_.events.emit(EventType::alert, step_, {{"code", code}, {"message", text}});
+}
+
+void Trainer::save(bool must) {
   if (step_ == 0 || non_finite_steps_ > 0) return;  // weights that hold NaN are nothing to go on from
   parts_.events.sync();                             // the journal never knows less than a checkpoint
-  const auto saved = parts_.checkpoints.save(parts_.config, model_tensors(parts_.model), state(), parts_.tokenizer);
+  const TensorMap weights = model_tensors(parts_.model);
+  const TrainingState reached = state();
+  if (const std::string shortage = parts_.checkpoints.why_no_room(weights, reached, parts_.tokenizer); !shortage.empty()) {
+    if (must) {
+      throw core::Error(core::ErrorKind::storage, "step " + std::to_string(step_) + " cannot be saved: " + shortage +
+                                                      ", then retry the run: it goes on from step " + std::to_string(saved_step_));
+    }
+    return leave_out_checkpoint("disk_low", shortage);
+  }
+  CheckpointStore::Saved saved;
+  try {
+    saved = parts_.checkpoints.save(parts_.config, weights, reached, parts_.tokenizer);
+  } catch (const core::Error& error) {
+    if (must) throw;
+    return leave_out_checkpoint("checkpoint_failed", error.what());
+  }
   saved_step_ = step_;
   saved_evaluated_ = evaluated_step_ == step_;
   const std::string path = "checkpoints/" + saved.directory.filename().string();

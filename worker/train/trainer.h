@@ -1,5 +1,6 @@
 // Owns the training loop: which step comes next, what it computes, what is recorded and when. Called by train_run with
 // everything built; knows nothing of files but the journal and the checkpoints. One thread; stops between micro-batches.
+// A checkpoint that finds no room on the disk is left out with an alert and training goes on, but for the last one.
 #pragma once
 
 #include <torch/torch.h>
@@ -41,6 +42,8 @@ struct TrainerParts {
   std::function<bool()> stop_requested;
   // Called after the evaluation of the last step and before its checkpoint, so that no resumed run misses it; may be empty.
   std::function<void(std::int64_t step, const RoutingShares& domains)> last_evaluation = {};
+  std::int64_t micro_batch_divisor = 1;       // core/micro_batch.h
+  std::function<void()> work_done = {};       // called after every micro-batch, in training and in evaluation; may be empty
 };
 
 enum class TrainingEnd { completed, pruned, preempted, diverged };
@@ -56,6 +59,7 @@ class Trainer {
   // Continues from a checkpoint of this run, bit for bit. The weights are loaded too.
   void resume(const Checkpoint& checkpoint);
   // Trains to the last step, or until stop_requested. preempted: what was done is in a checkpoint.
+  // Throws Error(storage) when the checkpoint it ends with cannot be written; the older ones are untouched.
   TrainingEnd run();
 
   std::int64_t step() const { return step_; }
@@ -82,7 +86,10 @@ class Trainer {
   void add_expert_metrics(std::map<std::string, double>& values) const;
   void watch_for_divergence(const StepResult& result);
   bool evaluate_if_due();  // false: stopped on the way
-  void save();
+  // Between two pieces of work: the one before is done, and nobody may want the next.
+  bool asked_to_stop() const;
+  void save(bool must);
+  void leave_out_checkpoint(const char* code, const std::string& message);
   TrainingState state() const;
   bool every(std::int64_t interval) const { return step_ % interval == 0 || step_ == max_steps_ || !pruned_by_.empty(); }
   bool logs_now(std::int64_t step) const;
@@ -92,6 +99,7 @@ class Trainer {
   const core::TrainConfig& train_;
   torch::Device device_;
   std::int64_t max_steps_;
+  std::int64_t micro_batches_;  // of an optimiser step
   AdamW optimizer_;
   LrSchedule schedule_;
   BiasController bias_controller_;

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/worker/data/file_size_limit.h"
+#include "tests/worker/data/small_disk.h"
 #include "tests/worker/train/small_run.h"
 
 namespace moelab::worker {
@@ -144,6 +146,52 @@ TEST_CASE("a directory without DONE is no checkpoint; a half-written one is clea
   CHECK(s.damage.empty());
   s.save(3);
   CHECK(names(s.dir.path()) == std::vector<std::string>{"step_00000001", "step_00000003"});
+}
+
+TEST_CASE("a checkpoint that fails in the middle leaves the older ones and no rubbish") {
+  Store s;
+  s.save(1);
+  s.save(2);
+  const TensorMap large{{"a.weight", torch::zeros({1000})}};
+  {
+    const test::FileSizeLimit limit(2000);
+    CHECK(error_of([&] { s.store.save(s.config, large, state_at(3), ""); }).find("File too large") != std::string::npos);
+  }
+  CHECK(names(s.dir.path()) == std::vector<std::string>{"step_00000001", "step_00000002"});
+  CHECK(s.load()->state.step == 2);
+  s.store.save(s.config, large, state_at(3), "");
+  CHECK(s.load()->state.step == 3);
+}
+
+TEST_CASE("a checkpoint that would not fit is known before; what it would push out goes first, the newest and the best stay") {
+  const test::SmallDisk disk(80);
+  if (!disk.mounted()) {
+    MESSAGE(disk.skip_reason());
+    return;
+  }
+  const fs::path run = disk.directory().path();
+  const TensorMap large{{"a.weight", torch::zeros({250'000})}};  // a megabyte
+  const core::RunConfig config = test::small_config(disk.directory());
+  const CheckpointStore generous(run, {.keep_last = 9, .keep_best = 1});
+  for (std::int64_t step = 1; step <= 6; ++step) CheckpointStore(generous).save(config, large, state_at(step, step == 2 ? 1.0 : 2.0), "");
+  CHECK(generous.why_no_room(large, state_at(7), "").empty());
+  CHECK(names(run).size() == 6);
+
+  const CheckpointStore store(run, {.keep_last = 3, .keep_best = 1});
+  disk.fill(CheckpointStore::kDiskReserve);
+  CHECK(store.why_no_room(large, state_at(7), "").empty());  // the space of steps 1, 3 and 4 was enough
+  CHECK(names(run) == std::vector<std::string>{"step_00000002", "step_00000005", "step_00000006"});
+  disk.fill(CheckpointStore::kDiskReserve);
+  const std::string sentence = store.why_no_room(large, state_at(7), "");
+  CHECK(sentence.find("checkpoints: the disk has ") != std::string::npos);
+  CHECK(sentence.find(" MB free; a checkpoint takes 2 MB and 68 MB stay free for the journal. Free some space") != std::string::npos);
+  CHECK(names(run).size() == 3);
+  const CheckpointStore strict(run, {.keep_last = 1, .keep_best = 0});
+  CHECK(strict.why_no_room(large, state_at(7), "").empty());  // that of steps 2 and 5
+  CHECK(names(run) == std::vector<std::string>{"step_00000006"});
+  disk.fill(CheckpointStore::kDiskReserve);
+  CHECK(!strict.why_no_room(large, state_at(7), "").empty());
+  CHECK(names(run) == std::vector<std::string>{"step_00000006"});
 }
 
 TEST_CASE("when none can be read, one error says so and nothing is touched") {

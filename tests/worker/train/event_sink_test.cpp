@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "core/error.h"
+#include "tests/worker/data/file_size_limit.h"
 #include "tests/worker/train/small_run.h"
 
 namespace moelab::worker {
@@ -63,6 +64,24 @@ TEST_CASE("a journal that cannot be written is an error, not silence") {
   std::filesystem::create_symlink("/dev/full", dir.path() / "events.jsonl");
   EventSink full(dir.path(), 1);
   CHECK(error_of([&] { full.emit(EventType::log, 0, {}); }).find("No space left on device; free some space") != std::string::npos);
+}
+
+TEST_CASE("a disk that fills up in the middle of a line leaves no part of it, and the next event has its number") {
+  const TemporaryDirectory dir;
+  EventSink sink(dir.path(), 1);
+  sink.emit(EventType::log, 1, {{"message", "whole"}});
+  const std::string before = read_file(dir.path() / "events.jsonl");
+  {
+    const test::FileSizeLimit limit(before.size() + 50);
+    const std::string error = error_of([&] { sink.emit(EventType::log, 2, {{"message", std::string(200, 'x')}}); });
+    CHECK(error.find("File too large") != std::string::npos);
+    CHECK(read_file(dir.path() / "events.jsonl") == before);
+  }
+  sink.emit(EventType::log, 3, {{"message", "after"}});
+  const auto events = read_events(dir.path());
+  REQUIRE(events.size() == 2);
+  CHECK(events[1].seq == 2);
+  CHECK(events[1].step == 3);
 }
 
 }  // namespace

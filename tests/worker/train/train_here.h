@@ -24,12 +24,13 @@ struct Outcome {
   TrainingEnd end;
   std::vector<double> losses;
   std::map<std::string, double> values;
+  int pieces_of_work = 0;
 };
 
 // Trains in this process, journal and checkpoints in <dir>/<name>; goes on from the newest checkpoint there.
 // stop_after: how many times the trainer may ask whether to stop before it is told to.
 inline Outcome train(const core::RunConfig& config, const TemporaryDirectory& dir, const std::string& name, int attempt = 1,
-                     int stop_after = 1 << 30) {
+                     int stop_after = 1 << 30, std::int64_t micro_batch_divisor = 1) {
   const std::filesystem::path run_dir = dir.path() / name;
   std::filesystem::create_directories(run_dir);
   const TrainingData data = load(config, dir);
@@ -39,11 +40,21 @@ inline Outcome train(const core::RunConfig& config, const TemporaryDirectory& di
   model.set_token_frequency(token_frequency(data.train, config.model.vocab_size));
   load_initial_weights(model, config);
   RoutingArtifacts artifacts(config, data, events, run_dir);
-  int asked = 0;
-  Trainer trainer({config, model, data.train, data.val, events, checkpoints, "", [&] { return ++asked > stop_after; },
-                   [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); }});
+  int asked = 0, pieces_of_work = 0;
+  Trainer trainer({.config = config,
+                   .model = model,
+                   .train = data.train,
+                   .val = data.val,
+                   .events = events,
+                   .checkpoints = checkpoints,
+                   .tokenizer = "",
+                   .stop_requested = [&] { return ++asked > stop_after; },
+                   .last_evaluation = [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); },
+                   .micro_batch_divisor = micro_batch_divisor,
+                   .work_done = [&] { ++pieces_of_work; }});
   if (const auto checkpoint = checkpoints.newest_good([](const std::string&) {})) trainer.resume(*checkpoint);
-  Outcome outcome{trainer.run(), {}, trainer.last_values()};
+  const TrainingEnd end = trainer.run();
+  Outcome outcome{end, {}, trainer.last_values(), pieces_of_work};
   for (const auto& event : events_of(run_dir, core::EventType::metrics)) {
     const auto& loss = event.payload["values"]["train/loss"];
     outcome.losses.push_back(loss.is_number() ? loss.get<double>() : std::nan(""));

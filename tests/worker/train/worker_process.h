@@ -8,7 +8,9 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -41,6 +43,15 @@ class WorkerProcess {
   WorkerProcess& operator=(const WorkerProcess&) = delete;
 
   void send(int number) const { ::kill(pid_, number); }
+  pid_t pid() const { return pid_; }
+
+  // R, S, T, ... as in /proc/<pid>/stat.
+  char state() const {
+    std::ifstream in("/proc/" + std::to_string(pid_) + "/stat");
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const auto name_end = text.rfind(')');
+    return name_end == std::string::npos ? '?' : text[name_end + 2];
+  }
 
   // Exit code, or minus the number of the signal that ended it.
   int wait() {

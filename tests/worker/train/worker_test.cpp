@@ -2,6 +2,8 @@
 // journalled with its reason and exit code.
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <set>
 #include <sstream>
@@ -128,6 +130,7 @@ TEST_CASE("a finished run that is started again says so and trains nothing") {
   REQUIRE(start(dir, "run", 1).wait() == core::kExitDone);
   const Event first = last_event(dir.path() / "run");
   CHECK(first.payload["status"] == "completed");
+  CHECK(first.payload["values"]["perf/peak_memory_mb"] > 1);
   const auto records = effective_records(dir.path() / "run");
   REQUIRE(start(dir, "run", 2).wait() == core::kExitDone);
   CHECK(last_event(dir.path() / "run").payload["values"] == first.payload["values"]);
@@ -182,6 +185,51 @@ TEST_CASE("every end has its reason and exit code") {
   for (const auto& item : fs::directory_iterator(dir.path() / "damaged/checkpoints")) fs::resize_file(item.path() / "model.safetensors", 9);
   const std::string end = end_of("damaged");
   CHECK(end.substr(0, 51) == "5 failed storage no checkpoint of this run can be r");
+}
+
+TEST_CASE("a worker that finds no memory says so") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_config(dir);
+  config.train.max_steps = 1'000'000;
+  config.train.save_interval = 1'000'000;
+  config.train.eval_interval = 50;
+  test::write_run(dir, "run", config);
+  WorkerProcess worker = start(dir, "run", 1);
+  REQUIRE(worker.wait_until([&] { return has_metrics_of(dir.path() / "run", 20); }));
+  const rlimit limit{1 << 20, 1 << 20};  // far below what it holds already: the next block of memory is refused
+  REQUIRE(::prlimit(worker.pid(), RLIMIT_AS, &limit, nullptr) == 0);
+  REQUIRE(::prlimit(worker.pid(), RLIMIT_DATA, &limit, nullptr) == 0);
+  worker.send(SIGTERM);  // it saves, which takes memory it does not have
+  CHECK(worker.wait() == core::kExitRunFailed);
+  const Event end = last_event(dir.path() / "run");
+  CHECK(end.payload["status"] == "failed");
+  CHECK(end.payload["reason"] == "out_of_memory");
+}
+
+TEST_CASE("a checkpoint that fails half-way is left out, told, and tried again at the next interval") {
+  const TemporaryDirectory dir;
+  core::RunConfig config = test::small_config(dir);
+  config.train.max_steps = 10'000'000;
+  config.train.save_interval = config.train.log_interval = 100;
+  config.train.eval_interval = 10'000'000;
+  test::write_run(dir, "run", config);
+  const fs::path run = dir.path() / "run";
+  WorkerProcess worker = start(dir, "run", 1);
+  REQUIRE(worker.wait_until([&] { return !test::events_of(run, EventType::checkpoint).empty(); }));
+  const auto limit_files_to = [&](rlim_t bytes) {
+    const rlimit limit{bytes, RLIM_INFINITY};
+    REQUIRE(::prlimit(worker.pid(), RLIMIT_FSIZE, &limit, nullptr) == 0);
+  };
+  const auto failures = [&] { return test::events_of(run, EventType::alert).size(); };
+  // Below the size of the moments' file and far above that of the journal.
+  limit_files_to(fs::file_size(run / "checkpoints" / "step_00000100" / "model.safetensors"));
+  REQUIRE(worker.wait_until([&] { return failures() > 0; }));
+  CHECK(test::events_of(run, EventType::alert)[0].payload["code"] == "checkpoint_failed");
+  limit_files_to(RLIM_INFINITY);
+  const auto saved = test::events_of(run, EventType::checkpoint).size();
+  REQUIRE(worker.wait_until([&] { return test::events_of(run, EventType::checkpoint).size() > saved; }));
+  worker.send(SIGTERM);
+  CHECK(worker.wait() == core::kExitPreempted);
 }
 
 TEST_CASE("text in, text out: a run on stories, then generation from it") {
