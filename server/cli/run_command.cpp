@@ -26,6 +26,24 @@ struct Options {
   bool as_json = false;
 };
 
+// Nothing would ever start, and there is no daemon that somebody could tell to.
+void refuse_closed_queue(App& app) {
+  const QueueMode mode = app.service().queue(0).mode;
+  if (mode.kind == QueueMode::Kind::open) return;
+  throw core::Error(core::ErrorKind::conflict,
+                    "the queue of " + app.home().string() + " is " + to_string(mode.kind) + (mode.reason.empty() ? "" : " (" + mode.reason + ")") +
+                        ". Start `moelab serve` and say `moelab release`, or use another home with --home");
+}
+
+// Whoever says `run` wants it trained now, also what was paused before.
+void resume_paused(const Client& client, const json& runs) {
+  json ids = json::array();
+  for (const json& run : runs) {
+    if (run.at("state") == "paused") ids.push_back(run.at("id"));
+  }
+  if (!ids.empty()) client.post("/api/v1/runs/resume", {{"ids", ids}});
+}
+
 int run(const Options& options) {
   log_to_stderr("warn");
   const AppOptions app_options = options.daemon->app();
@@ -37,7 +55,9 @@ int run(const Options& options) {
   App app(app_options);
   const http::HttpServer server(app.service(), app.bus(), {"127.0.0.1", 0, "", http::find_web_root()});
   const Client client(server.url(), "");
+  refuse_closed_queue(app);
   const json submitted = client.post("/api/v1/experiments", body);
+  resume_paused(client, submitted.at("runs"));
   app.announce(server.url(), "");
   app.start();
   if (!options.as_json)

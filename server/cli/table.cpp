@@ -17,6 +17,12 @@ std::string padded(const Terminal& terminal, const Cell& cell, int width, bool r
   return last ? painted : painted + space;
 }
 
+// A reason of several problems has several lines; a row of a table has one.
+std::string one_line(std::string text) {
+  for (std::size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at)) text.replace(at, 1, "; ");
+  return text;
+}
+
 std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string quoted = "\"";
@@ -35,10 +41,14 @@ void Table::add(std::vector<Cell> row) {
 }
 
 std::string Table::text(const Terminal& terminal) const {
+  std::vector<std::vector<Cell>> rows = rows_;
+  for (auto& row : rows) {
+    for (Cell& cell : row) cell.text = one_line(std::move(cell.text));
+  }
   std::vector<std::size_t> shown;
   std::vector<int> widths(columns_.size());
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    for (const auto& row : rows_) widths[i] = std::max(widths[i], display_width(row[i].text));
+    for (const auto& row : rows) widths[i] = std::max(widths[i], display_width(row[i].text));
     if (widths[i] == 0) continue;
     widths[i] = std::max(widths[i], display_width(columns_[i].title));
     shown.push_back(i);
@@ -58,7 +68,7 @@ std::string Table::text(const Terminal& terminal) const {
     }
   };
   add_line([&](std::size_t i) { return Cell(columns_[i].title, Tone::faint); });
-  for (const auto& row : rows_) {
+  for (const auto& row : rows) {
     add_line([&](std::size_t i) { return row[i]; });
   }
   return text;

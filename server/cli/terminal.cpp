@@ -111,7 +111,7 @@ std::string fit(const std::string& text, int width) {
 Tone tone_of(std::string_view state) {
   if (state == "completed") return Tone::good;
   if (state == "failed" || state == "lost" || state == "out_of_memory" || state == "timed_out") return Tone::bad;
-  if (state == "cancelled" || state == "stopping" || state == "pruned" || state == "skipped") return Tone::warn;
+  if (state == "cancelled" || state == "stopping" || state == "pruned" || state == "skipped" || state == "paused") return Tone::warn;
   if (state == "running" || state == "starting") return Tone::active;
   return Tone::faint;
 }

@@ -74,6 +74,13 @@ TEST_CASE("numbers for people") {
   CHECK(std::stod(full(1.0 / 3)) == 1.0 / 3);
 }
 
+TEST_CASE("a cell of several lines stays in its row, and whole in CSV") {
+  Table table({{"id", true}, {"reason", false, true}});
+  table.add({Cell("1"), Cell("one\ntwo")});
+  CHECK(table.text(Terminal{}).find("1  one; two\n") != std::string::npos);
+  CHECK(table.csv() == "id,reason\n1,\"one\ntwo\"\n");
+}
+
 TEST_CASE("numbers of an answer, spelled out where JSON has none") {
   const nlohmann::json values = {{"a", 1.5}, {"b", "NaN"}, {"c", nullptr}};
   CHECK(number_or(values, "a", 0) == 1.5);
