@@ -100,7 +100,7 @@ for (const scheme of ['light', 'dark'] as const) {
     test.slow();
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
     const run = await page.request.get('/api/v1/runs?limit=1&sort=id').then(async (r) => ((await r.json()) as { runs: { id: number; experiment_id: number }[] }).runs[0]);
-    for (const path of ['/', '/runs', '/devices', `/experiments/${run?.experiment_id}`, `/runs/${run?.id}`, `/runs/${run?.id}?tab=config`, `/runs/${run?.id}?tab=log`, `/runs/${run?.id}?tab=events`]) {
+    for (const path of ['/', '/runs', '/queue', '/devices', `/experiments/${run?.experiment_id}`, `/runs/${run?.id}`, `/runs/${run?.id}?tab=config`, `/runs/${run?.id}?tab=log`, `/runs/${run?.id}?tab=events`]) {
       await page.goto(path);
       await expect(page.locator('h1')).toBeVisible();
       await expect(page.locator('.mantine-Skeleton-root')).toHaveCount(0);

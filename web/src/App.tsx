@@ -11,6 +11,7 @@ import { TopBar } from './components/TopBar';
 import { DevicesPage } from './pages/DevicesPage';
 import { ExperimentsPage } from './pages/ExperimentsPage';
 import { NotFoundPage } from './pages/NotFoundPage';
+import { QueuePage } from './pages/QueuePage';
 import { RunsPage } from './pages/RunsPage';
 
 const ExperimentPage = lazy(() => import('./pages/ExperimentPage'));
@@ -69,6 +70,7 @@ const router = createBrowserRouter([
       { path: '/experiments/:id', element: <ExperimentPage /> },
       { path: '/runs', element: <RunsPage /> },
       { path: '/runs/:id', element: <RunPage /> },
+      { path: '/queue', element: <QueuePage /> },
       { path: '/devices', element: <DevicesPage /> },
       { path: '*', element: <NotFoundPage /> },
     ],

@@ -42,6 +42,7 @@ interface Plan {
   exitCode?: number;
   divergesAt?: number;
   alias?: [experiment: string, name: string];
+  seed?: number;
 }
 
 interface ExperimentPlan {
@@ -126,7 +127,37 @@ const STUDY: ExperimentPlan[] = [
       { name: 'e4_cf_2.5', varied: { 'moe.capacity_factor': 2.5 }, state: 'lost', share: 0.7, loss: 2.855, balance: 'biasing', experts: 8, active: 1, parameters: 7.64e6, reason: 'the worker was killed and its restarts are used up', signal: 9 },
     ],
   },
+  {
+    name: 'f_seeds',
+    baseline: 'f0_plain',
+    tags: ['moe', 'seeds'],
+    notes: 'Three seeds a family, to tell an effect from noise.',
+    runs: [
+      ...seeds('f0_plain', {}, 2.852, ['completed', 'completed', 'completed']),
+      ...seeds('f1_norm_topk', { 'moe.norm_topk_prob': true }, 2.8505, ['completed', 'completed', 'completed']),
+      ...seeds('f2_shared', { 'moe.num_shared_experts': 1 }, 2.818, ['completed', 'completed', 'completed']),
+      ...seeds('f3_capacity', { 'moe.capacity_factor': 1.0 }, 2.874, ['completed', 'failed', 'paused']),
+      ...seeds('f4_wide', { 'moe.moe_intermediate_size': 256 }, 2.81, ['paused', 'queued', 'queued']),
+    ],
+  },
 ];
+
+function seeds(name: string, varied: Record<string, unknown>, loss: number, states: State[]): Plan[] {
+  const share: Partial<Record<State, number>> = { completed: 1, failed: 0.3, paused: 0.5 };
+  return states.map((state, seed) => ({
+    name: `${name},seed=${seed}`,
+    varied: { ...varied, seed },
+    state,
+    share: share[state] ?? 0,
+    loss: loss + 0.006 * (noise(seed, 17) - 0.5),
+    balance: 'biasing',
+    experts: 8,
+    active: 1,
+    parameters: 7.64e6,
+    seed,
+    ...(state === 'failed' ? { reason: 'exit code 1', exitCode: 1 } : state === 'paused' ? { reason: 'paused' } : {}),
+  }));
+}
 
 interface Member {
   experimentId: number;
@@ -141,7 +172,14 @@ export interface World {
   runs: Map<number, Run>;
   members: Member[];
   history: Map<number, Schemas['StateChange'][]>;
+  queue: Pick<Schemas['Queue'], 'mode' | 'reason' | 'since'>;
+  /** Run -> the device it is forced to. */
+  forced: Map<number, string>;
 }
+
+/** With several seeds the runs of a family are called FAMILY,seed=N. */
+export const familyOf = (name: string) => name.replace(/,seed=\d+$/, '');
+export const isBaseline = (name: string, baseline: string | null) => familyOf(name) === baseline;
 
 const iso = (offset_s: number) => new Date(START + offset_s * 1000).toISOString();
 
@@ -150,7 +188,7 @@ function key(id: number): string {
 }
 
 export function makeWorld(): World {
-  const world: World = { experiments: [], plans: new Map(), runs: new Map(), members: [], history: new Map() };
+  const world: World = { experiments: [], plans: new Map(), runs: new Map(), members: [], history: new Map(), queue: { mode: 'open', reason: '', since: null }, forced: new Map() };
   const experimentIds = new Map(STUDY.map((plan, i) => [plan.name, i + 1]));
   let nextRun = 1;
   for (const plan of STUDY) {
@@ -181,6 +219,7 @@ export function makeWorld(): World {
         key: key(id),
         state: runPlan.state,
         reason: runPlan.reason ?? '',
+        waiting: '',
         exit_code: runPlan.exitCode ?? (runPlan.state === 'completed' ? 0 : null),
         signal: runPlan.signal ?? null,
         attempt: runPlan.state === 'lost' ? 4 : 1,
@@ -195,16 +234,16 @@ export function makeWorld(): World {
         pid: live ? 4200 + id : null,
         priority: 0,
         baseline: plan.baseline,
-        is_baseline: runPlan.name === plan.baseline,
+        is_baseline: isBaseline(runPlan.name, plan.baseline),
         tags: plan.tags,
-        seed: 0,
+        seed: runPlan.seed ?? 0,
         total_parameters: runPlan.parameters,
         active_parameters: 2.93e6,
         flops_per_token: 1.76e7,
         tokens: MAX_STEPS * 4096,
         queued_at: iso(0),
         started_at: started,
-        finished_at: live || queued ? null : iso(60 + id * 95 + step * 0.11),
+        finished_at: live || queued || runPlan.state === 'paused' ? null : iso(60 + id * 95 + step * 0.11),
         runtime_s: started ? step * 0.11 + 2.5 : null,
         varied: runPlan.varied,
       };

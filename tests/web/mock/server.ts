@@ -7,7 +7,9 @@ import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { components } from '../../../web/src/api/schema.d.ts';
-import { configOf, expertLoadOf, makeWorld, MAX_STEPS, refreshMetrics, seriesOf, START, wire, type World } from './fixtures.ts';
+import { configOf, expertLoadOf, isBaseline, makeWorld, MAX_STEPS, refreshMetrics, seriesOf, START, wire, type World } from './fixtures.ts';
+import { queueOf, setMode, waitingOf } from './queue.ts';
+import { applyVerb, isEnded, moveTo, VERB_WORDS } from './verbs.ts';
 
 type Schemas = components['schemas'];
 type Run = Schemas['Run'];
@@ -42,13 +44,18 @@ function readCatalog(): Schemas['MetricInfo'][] {
   return [...joined.matchAll(entry)].map(([, name, unit, direction, title, group, doc]) => ({ name, unit, direction, title, group, doc }) as Schemas['MetricInfo']);
 }
 
+/** As the daemon shows it: why it waits is true now or not at all. */
+function seen(run: Run): Run {
+  return { ...run, waiting: waitingOf(world, run) };
+}
+
 function memberRun(experimentId: number, id: number, name: string): Run {
   const member = world.members.find((m) => m.experimentId === experimentId && m.run === id && m.name === name);
   const run = world.runs.get(id);
   const experiment = world.experiments.find((e) => e.id === experimentId);
   if (!member || !run || !experiment) throw new Error('broken fixture');
   const { baseline } = experiment.plan;
-  return { ...run, name, experiment: experiment.plan.name, experiment_id: experimentId, baseline, is_baseline: name === baseline, varied: member.varied };
+  return { ...seen(run), name, experiment: experiment.plan.name, experiment_id: experimentId, baseline, is_baseline: isBaseline(name, baseline), varied: member.varied };
 }
 
 function membersOf(experimentId: number): Run[] {
@@ -176,7 +183,7 @@ function detail(id: number): Schemas['RunDetail'] {
   const run = runOr404(id);
   const checkpoints = [200, 400, 600].filter((step) => step <= run.step).map((step, i, all) => ({ step, path: `checkpoints/step_${String(step).padStart(8, '0')}`, best: i === all.length - 1 }));
   return {
-    ...run,
+    ...seen(run),
     config: configOf(world, id),
     notes: run.name === 'a0_no_lb' ? 'Published by moe-lab at the paper size: eval loss 1.1270 after 2.86 hours.' : '',
     run_dir: `/var/lib/moelab/runs/${id}`,
@@ -201,7 +208,7 @@ const SORT_VALUES: Record<string, (run: Run) => number | string> = { id: (r) => 
 
 function listRuns(query: URLSearchParams): Schemas['RunList'] {
   const experiment = query.get('experiment');
-  let runs = experiment ? membersOf(Number(experiment)) : [...world.runs.values()];
+  let runs = experiment ? membersOf(Number(experiment)) : [...world.runs.values()].map(seen);
   const states = query.get('state')?.split(',').filter(Boolean) ?? [];
   const search = query.get('search')?.toLowerCase() ?? '';
   if (states.length) runs = runs.filter((run) => states.includes(run.state));
@@ -228,18 +235,11 @@ function broadcast(event: string, data: unknown): void {
 }
 
 function announce(run: Run): void {
-  broadcast('run', run);
+  broadcast('run', seen(run));
   for (const alias of run.aliases) {
     const { source: _source, ...experiment } = experimentView(alias.experiment_id);
     broadcast('experiment', experiment);
   }
-}
-
-function moveTo(run: Run, state: Run['state'], reason: string): void {
-  world.history.get(run.id)?.push({ time: new Date().toISOString(), from: run.state, to: state, reason });
-  run.state = state;
-  run.reason = reason;
-  if (state !== 'running') Object.assign(run, { device: null, pid: null, eta_s: null, phase: null });
 }
 
 /** Every running run goes on by some steps. */
@@ -251,25 +251,54 @@ function tick(steps: number): void {
     run.runtime_s = run.step * 0.11 + 2.5;
     run.eta_s = (MAX_STEPS - run.step) * 0.11;
     refreshMetrics(world, run.id);
-    if (run.step === MAX_STEPS) moveTo(run, 'completed', '');
+    if (run.step === MAX_STEPS) moveTo(world, run, 'completed', '');
     announce(run);
   }
 }
 
-function cancel(id: number): Run {
+function act(verb: string, id: number): Run {
   const run = runOr404(id);
-  if (['completed', 'failed', 'cancelled', 'lost', 'out_of_memory', 'timed_out', 'pruned', 'skipped'].includes(run.state)) throw new Refusal(409, 'conflict', `Run ${id} has ended already (${run.state})`);
-  moveTo(run, 'cancelled', 'cancelled by request');
+  const why = applyVerb(world, run, verb);
+  if (why !== null) throw new Refusal(409, 'conflict', why);
   announce(run);
-  return run;
+  return seen(run);
 }
 
-function retry(id: number): Run {
+function actOnAll(verb: string, ids: number[]): Schemas['VerbResult'] {
+  const result: Schemas['VerbResult'] = { runs: [], skipped: [] };
+  for (const run of ids.map(runOr404)) {
+    const reason = applyVerb(world, run, verb);
+    if (reason !== null) {
+      result.skipped.push({ id: run.id, reason });
+      continue;
+    }
+    announce(run);
+    result.runs.push(seen(run));
+  }
+  return result;
+}
+
+function prioritise(id: number, priority: unknown): Run {
   const run = runOr404(id);
-  moveTo(run, 'queued', '');
-  Object.assign(run, { exit_code: null, signal: null, attempt: run.attempt + 1, finished_at: null });
+  if (!Number.isInteger(priority) || Math.abs(priority as number) > 1000) throw new Refusal(400, 'usage', 'priority must be a whole number from -1000 to 1000');
+  if (isEnded(run)) throw new Refusal(409, 'conflict', `run ${id} is ${run.state}: it has ended`);
+  run.priority = priority as number;
   announce(run);
-  return run;
+  return seen(run);
+}
+
+function force(id: number, device: string | undefined): Run {
+  const run = runOr404(id);
+  if (run.state !== 'queued') throw new Refusal(409, 'conflict', `run ${id} is ${run.state}: only a queued run can be forced`);
+  if (device !== undefined && !devices().devices.some((known) => known.id === device)) throw new Refusal(404, 'not_found', `There is no device ${device}`);
+  world.forced.set(id, device ?? 'any GPU');
+  announce(run);
+  return seen(run);
+}
+
+function queueVerb(verb: string, reason: string): Schemas['Queue'] {
+  for (const run of setMode(world, verb, reason)) announce(run);
+  return { ...queueOf(world, 0), runs: [] };
 }
 
 function submit(body: Schemas['Submission']): [number, unknown] {
@@ -293,7 +322,7 @@ function openStream(response: ServerResponse): void {
   response.write(': mock\n\n');
 }
 
-type Handler = (id: number, query: URLSearchParams, request: IncomingMessage, response: ServerResponse) => unknown;
+type Handler = (id: number, query: URLSearchParams, request: IncomingMessage, response: ServerResponse, verb: string) => unknown;
 
 const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
   ['GET', /^\/health$/, () => {
@@ -313,11 +342,18 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
   }],
   ['GET', /^\/experiments\/(\d+)$/, (id) => experimentView(id)],
   ['GET', /^\/experiments\/(\d+)\/results$/, (id) => resultsOf(id)],
-  ['POST', /^\/experiments\/(\d+)\/cancel$/, (id) => ({ cancelled: membersOf(id).filter((run) => ['queued', 'starting', 'running'].includes(run.state)).map((run) => cancel(run.id)).length })],
+  ['POST', new RegExp(`^/experiments/(\\d+)/(${VERB_WORDS})$`), (id, _query, _request, _response, verb) => actOnAll(verb, [...new Set(membersOf(id).map((run) => run.id))])],
   ['GET', /^\/runs$/, (_id, query) => listRuns(query)],
   ['GET', /^\/runs\/(\d+)$/, (id) => detail(id)],
-  ['POST', /^\/runs\/(\d+)\/cancel$/, (id) => cancel(id)],
-  ['POST', /^\/runs\/(\d+)\/retry$/, (id) => retry(id)],
+  ['POST', new RegExp(`^/runs/(\\d+)/(${VERB_WORDS})$`), (id, _query, _request, _response, verb) => act(verb, id)],
+  ['POST', new RegExp(`^/runs/()(${VERB_WORDS})$`), async (_id, _query, request, _response, verb) => actOnAll(verb, ((await bodyOf(request)) as Schemas['RunIds']).ids)],
+  ['POST', /^\/runs\/(\d+)\/priority$/, async (id, _query, request) => prioritise(id, ((await bodyOf(request)) as { priority?: unknown }).priority)],
+  ['POST', /^\/runs\/(\d+)\/force$/, async (id, _query, request) => force(id, ((await bodyOf(request)) as { device?: string }).device)],
+  ['GET', /^\/queue$/, (_id, query) => {
+    const queue = queueOf(world, Number(query.get('limit') ?? 100));
+    return { ...queue, runs: queue.runs.map(seen) };
+  }],
+  ['POST', /^\/queue\/()(hold|drain|release)$/, async (_id, _query, request, _response, verb) => queueVerb(verb, ((await bodyOf(request)) as Schemas['QueueReason']).reason ?? '')],
   ['GET', /^\/runs\/(\d+)\/metrics$/, (id, query) => {
     runOr404(id);
     const most = Number(query.get('max_points') ?? 500);
@@ -382,7 +418,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     for (const [method, pattern, handler] of ROUTES) {
       const found = method === request.method ? pattern.exec(path) : null;
       if (!found) continue;
-      const body = await handler(Number(found[1] ?? 0), url.searchParams, request, response);
+      const body = await handler(Number(found[1] ?? 0), url.searchParams, request, response, found[2] ?? '');
       if (body === undefined) return;
       response.setHeader('Content-Type', 'application/json');
       response.end(JSON.stringify(body));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { mergeMember } from '../../../web/src/api/live';
+import { mergeMember } from '../../../web/src/api/patch';
 import type { ExpertLoad, MetricInfo, Run } from '../../../web/src/api/types';
 import { entryOf, familyTitle, groupsWith, memberOf } from '../../../web/src/lib/catalog';
 import { differing, flatten, sections } from '../../../web/src/lib/config';

@@ -1,34 +1,20 @@
 // Owns the event stream: one connection for the whole page, which patches the query cache so that cells change in place.
 // Events are gathered and applied a few times a second, so that hundreds of runs cost one render, not hundreds.
-import type { InfiniteData, QueryClient } from '@tanstack/react-query';
+import type { QueryClient } from '@tanstack/react-query';
 
 import { isTerminal } from '../lib/states';
 import { API_ROOT } from './client';
 import { setConnection } from './connection';
+import { patchCache } from './patch';
 import { keys } from './queries';
 import { withToken } from './token';
-import type { DeviceList, Experiment, ExperimentDetail, ExperimentList, Run, RunDetail, RunList } from './types';
+import type { DeviceList, Experiment, ExperimentDetail, ExperimentList, Run } from './types';
 
 const FLUSH_MS = 200;
 const CURVES_MS = 2500;
 const RESULTS_MS = 1500;
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 15_000;
-
-/** A run can be listed under several experiments, and twice in one; a row keeps the name and the baseline it has where it stands. */
-export function mergeMember(row: Run, fresh: Run): Run {
-  if (row.experiment_id === fresh.experiment_id && row.name === fresh.name) return { ...row, ...fresh };
-  const { name, experiment, experiment_id, matrix, baseline, is_baseline, varied, tags } = row;
-  return { ...row, ...fresh, name, experiment, experiment_id, matrix, baseline, is_baseline, varied, tags };
-}
-
-function patchRuns(rows: Run[], fresh: Map<number, Run>): Run[] {
-  if (!rows.some((row) => fresh.has(row.id))) return rows;
-  return rows.map((row) => {
-    const run = fresh.get(row.id);
-    return run ? mergeMember(row, run) : row;
-  });
-}
 
 /** Runs `action(key)` at most once in `intervalMs` for each key; the last call is never lost. */
 class Throttle<Key> {
@@ -166,15 +152,8 @@ export class LiveUpdates {
   private applyRuns(): void {
     const fresh = new Map(this.runs);
     this.runs.clear();
-    this.client.setQueriesData<Run[]>({ queryKey: ['members'] }, (rows) => rows && patchRuns(rows, fresh));
-    this.client.setQueriesData<InfiniteData<RunList>>(
-      { queryKey: keys.runs },
-      (data) => data && { ...data, pages: data.pages.map((page) => ({ ...page, runs: patchRuns(page.runs, fresh) })) },
-    );
-    for (const [id, run] of fresh) {
-      this.client.setQueryData<RunDetail>(keys.run(id), (old) => old && { ...old, ...mergeMember(old, run) });
-      this.noteChange(id, run);
-    }
+    patchCache(this.client, fresh);
+    for (const [id, run] of fresh) this.noteChange(id, run);
   }
 
   private noteChange(id: number, run: Run): void {
@@ -193,6 +172,7 @@ export class LiveUpdates {
       this.listings.call('runs');
       this.listings.call('members');
       this.listings.call('health');
+      this.listings.call('queue');
     }
     if (moved || before.evalLoss !== evalLoss || isTerminal(run.state)) {
       const experiments = new Set([run.experiment_id, ...run.aliases.map((alias) => alias.experiment_id)]);

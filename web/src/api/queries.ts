@@ -1,19 +1,19 @@
-// Owns what is asked of the server and under which cache key. Live pages do not poll: api/live.ts patches or invalidates
-// these entries when the event stream says so.
-import { infiniteQueryOptions, keepPreviousData, queryOptions, useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query';
+// Owns what is asked of the server and under which cache key; what is done to runs is in actions.ts. Live pages do not poll, but for
+// what has no events: api/live.ts patches or invalidates these entries when the event stream says so.
+import { infiniteQueryOptions, keepPreviousData, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { thinIndices } from '../lib/thinning';
 import { get, post } from './client';
 import type {
   ConfigSchema,
   DeviceList,
-
   ExperimentDetail,
   ExperimentList,
   ExpertLoad,
   Health,
   MetricCatalog,
   Plan,
+  Queue,
   ResultTable,
   Run,
   RunDetail,
@@ -34,6 +34,7 @@ export const keys = {
   metrics: (id: number) => ['metrics', id] as const,
   load: (id: number) => ['load', id] as const,
   devices: ['devices'] as const,
+  queue: ['queue'] as const,
 };
 
 export const healthQuery = queryOptions({
@@ -193,6 +194,15 @@ export const devicesQuery = queryOptions({
   refetchInterval: 10_000,
 });
 
+/** Reasons to wait change without an event (somebody's process leaves a GPU), so the queue is asked for again and again. */
+export const queueQuery = (limit: number) =>
+  queryOptions({
+    queryKey: [...keys.queue, limit] as const,
+    queryFn: ({ signal }) => get<Queue>('/queue', { limit }, signal),
+    refetchInterval: limit > 0 ? 2500 : 15_000,
+    placeholderData: keepPreviousData,
+  });
+
 export const catalogQuery = queryOptions({
   queryKey: ['metrics-catalog'],
   queryFn: ({ signal }) => get<MetricCatalog>('/metrics-catalog', {}, signal),
@@ -205,37 +215,6 @@ export const schemaQuery = queryOptions({
   staleTime: Infinity,
 });
 
-function refreshRun(client: QueryClient, id: number): void {
-  void client.invalidateQueries({ queryKey: keys.run(id) });
-  void client.invalidateQueries({ queryKey: keys.runs });
-  void client.invalidateQueries({ queryKey: ['members'] });
-  void client.invalidateQueries({ queryKey: keys.health });
-}
-
-export function useRunVerb(verb: 'cancel' | 'retry') {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (id: number) => post<Run>(`/runs/${id}/${verb}`),
-    onSettled: (_run, _error, id) => refreshRun(client, id),
-  });
-}
-
-export function useCancelRuns() {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (ids: number[]) => post<{ runs: Run[] }>('/runs/cancel', { ids }),
-    onSettled: (_result, _error, ids) => ids.forEach((id) => refreshRun(client, id)),
-  });
-}
-
-export function useCancelExperiment() {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (id: number) => post<{ cancelled: number }>(`/experiments/${id}/cancel`),
-    onSettled: () => client.invalidateQueries(),
-  });
-}
-
 export function usePlan() {
   return useMutation({ mutationFn: (body: Submission) => post<Plan>('/experiments', { ...body, dry_run: true }) });
 }
@@ -247,4 +226,3 @@ export function useSubmit() {
     onSuccess: () => client.invalidateQueries(),
   });
 }
-

@@ -5,6 +5,9 @@ type Schemas = components['schemas'];
 
 export type WireNumber = Schemas['Number'];
 export type RunState = Schemas['RunState'];
+export type RunVerb = Schemas['RunVerb'];
+export type VerbResult = Schemas['VerbResult'];
+export type Queue = Schemas['Queue'];
 export type Experiment = Schemas['Experiment'];
 export type ExperimentDetail = Schemas['ExperimentDetail'];
 export type ExperimentList = Schemas['ExperimentList'];

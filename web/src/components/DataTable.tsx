@@ -30,6 +30,8 @@ export interface Column<Row> {
   stick?: boolean;
   /** Explains the header on hover. */
   doc?: string;
+  /** In place of the title. */
+  head?: ReactNode;
 }
 
 interface Props<Row> {
@@ -98,7 +100,7 @@ export function DataTable<Row extends object>(props: Props<Row>) {
                         <Arrow size={13} stroke={2} aria-hidden />
                       </button>
                     ) : (
-                      column.title || <span className="hidden-visually">{column.id}</span>
+                      column.head || column.title || <span className="hidden-visually">{column.id}</span>
                     )}
                   </th>
                 );

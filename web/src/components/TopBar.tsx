@@ -1,12 +1,12 @@
 // Brand, pages, the daemon's pulse, and what can be done from anywhere.
 import { Button, Tooltip } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconCpu, IconFlask2, IconListDetails, IconUpload } from '@tabler/icons-react';
+import { IconCpu, IconFlask2, IconHourglass, IconListDetails, IconUpload } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, NavLink, useLocation } from 'react-router';
 
 import { useConnection } from '../api/connection';
-import { healthQuery } from '../api/queries';
+import { healthQuery, queueQuery } from '../api/queries';
 import { Logo } from './Logo';
 import { SubmitDialog } from './SubmitDialog';
 import { ThemeToggle } from './ThemeToggle';
@@ -14,6 +14,7 @@ import { ThemeToggle } from './ThemeToggle';
 const PAGES = [
   { to: '/', label: 'Experiments', icon: IconFlask2, under: '/experiments' },
   { to: '/runs', label: 'Runs', icon: IconListDetails, under: '/runs' },
+  { to: '/queue', label: 'Queue', icon: IconHourglass, under: '/queue' },
   { to: '/devices', label: 'Devices', icon: IconCpu, under: '/devices' },
 ];
 
@@ -22,6 +23,19 @@ const LINKS = {
   connecting: { label: 'Connecting', hint: 'Opening the event stream', color: 'var(--state-queued)' },
   lost: { label: 'Offline', hint: 'The daemon does not answer', color: 'var(--state-failed)' },
 };
+
+/** Seen from every page: nothing starts, and it is meant so. */
+function QueueClosed() {
+  const { data } = useQuery(queueQuery(0));
+  if (!data || data.mode === 'open') return null;
+  return (
+    <Tooltip label={`Nothing new starts${data.reason ? `: ${data.reason}` : ''}`}>
+      <Link to="/queue" className="queue-closed">
+        {data.mode === 'held' ? 'On hold' : 'Drained'}
+      </Link>
+    </Tooltip>
+  );
+}
 
 function Pulse() {
   const { data } = useQuery(healthQuery);
@@ -76,6 +90,7 @@ export function TopBar() {
             );
           })}
         </nav>
+        <QueueClosed />
         <Pulse />
         <Button leftSection={<IconUpload size={16} />} onClick={open} variant="light">
           Submit

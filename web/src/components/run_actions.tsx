@@ -1,55 +1,51 @@
-// Owns what can be done to runs, each behind a question that says what will happen.
-import { Button } from '@mantine/core';
-import { modals } from '@mantine/modals';
-import { notifications } from '@mantine/notifications';
-import { IconBan, IconRotateClockwise } from '@tabler/icons-react';
+// Owns what can be done to one run: the common verbs as buttons, the rare ones in a menu, each behind a question.
+import { Button, Menu } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconBolt } from '@tabler/icons-react';
 
-import { useRunVerb } from '../api/queries';
 import type { Run } from '../api/types';
-import { plural } from '../lib/format';
-import { otherNames } from '../lib/aliases';
-import { canCancel, canRetry } from '../lib/states';
+import { VERBS, type PageVerb } from '../lib/verbs';
+import { useAskRun } from './ask_verb';
+import { ForceDialog } from './ForceDialog';
+import { VerbMenu } from './VerbMenu';
 
-export function tellFailure(title: string, error: Error): void {
-  notifications.show({ color: 'red', title, message: error.message });
-}
+const BUTTONS: PageVerb[] = ['resume', 'retry', 'pause', 'cancel'];
+const RARE: PageVerb[] = ['kill', 'rerun'];
 
 export function RunActions({ run }: { run: Run }) {
-  const cancel = useRunVerb('cancel');
-  const retry = useRunVerb('retry');
-  const others = otherNames(run).length;
-
-  const askCancel = () =>
-    modals.openConfirmModal({
-      title: `Cancel ${run.name}?`,
-      children:
-        (run.state === 'queued' ? 'It leaves the queue.' : 'Its worker writes a checkpoint and leaves; "Retry" goes on from there.') +
-        (others > 0 ? ` It is listed in ${plural(others, 'other place')} too.` : ''),
-      labels: { confirm: 'Cancel the run', cancel: 'Keep it' },
-      confirmProps: { color: 'red.8' },
-      onConfirm: () => cancel.mutate(run.id, { onError: (error) => tellFailure(`${run.name} was not cancelled`, error) }),
-    });
-
-  const askRetry = () =>
-    modals.openConfirmModal({
-      title: `Retry ${run.name}?`,
-      children: 'It is queued again and goes on from its newest checkpoint.',
-      labels: { confirm: 'Retry the run', cancel: 'Leave it' },
-      onConfirm: () => retry.mutate(run.id, { onError: (error) => tellFailure(`${run.name} was not queued`, error) }),
-    });
-
+  const { askRun, pending } = useAskRun();
+  const [forcing, { open, close }] = useDisclosure(false);
+  const can = (verb: PageVerb) => VERBS[verb].can(run.state);
   return (
     <>
-      {canRetry(run.state) && (
-        <Button variant="light" leftSection={<IconRotateClockwise size={16} />} onClick={askRetry} loading={retry.isPending}>
-          Retry
-        </Button>
-      )}
-      {canCancel(run.state) && (
-        <Button variant="default" leftSection={<IconBan size={16} />} onClick={askCancel} loading={cancel.isPending}>
-          Cancel
-        </Button>
-      )}
+      {BUTTONS.filter(can).map((verb) => {
+        const { icon: IconShown, label } = VERBS[verb];
+        const first = verb === 'resume' || verb === 'retry';
+        return (
+          <Button
+            key={verb}
+            variant={first ? 'light' : 'default'}
+            leftSection={<IconShown size={16} />}
+            onClick={() => askRun(verb, run)}
+            loading={pending === verb}
+          >
+            {label}
+          </Button>
+        );
+      })}
+      <VerbMenu
+        label={`More for ${run.name}`}
+        verbs={RARE.filter(can).map((verb) => ({ verb }))}
+        act={(verb) => askRun(verb, run)}
+        loading={pending !== null && RARE.includes(pending as PageVerb)}
+      >
+        {run.state === 'queued' && (
+          <Menu.Item leftSection={<IconBolt size={16} />} onClick={open}>
+            Force start
+          </Menu.Item>
+        )}
+      </VerbMenu>
+      <ForceDialog run={run} opened={forcing} close={close} />
     </>
   );
 }

@@ -14,6 +14,7 @@ import { Flash } from './Flash';
 import { Knobs } from './Knobs';
 import { RunProgress } from './RunProgress';
 import { StateBadge } from './StateBadge';
+import { waitingText } from './Waiting';
 
 /** A run may stand twice in one experiment, under two names. */
 export function rowId({ run }: RunRow): string {
@@ -92,7 +93,16 @@ const COLUMNS: Column<RunRow>[] = [
     id: 'state',
     title: 'State',
     value: (row) => row.run.state,
-    cell: ({ run }) => <StateBadge state={run.state} reason={run.reason} exitCode={run.exit_code} signal={run.signal} />,
+    cell: ({ run }) => (
+      <>
+        <StateBadge state={run.state} reason={run.reason} exitCode={run.exit_code} signal={run.signal} />
+        {run.state === 'queued' && (
+          <div className="waiting-cell" title={waitingText(run)}>
+            {waitingText(run)}
+          </div>
+        )}
+      </>
+    ),
   },
   { id: 'progress', title: 'Progress', value: (row) => row.run.progress, cell: (row) => <RunProgress run={row.run} /> },
   metricColumn('eval_loss', 'Eval loss', 'eval/loss', (v) => fixed(v, 4), 'Mean next-token cross-entropy over the whole validation set, in nats'),

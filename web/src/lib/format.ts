@@ -120,3 +120,10 @@ export function knobName(path: string): string {
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;
 }
+
+/** "waits for a GPU" -> "Waits for a GPU.": a reason of the server, written to follow a name, on a line of its own. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  if (trimmed === '') return '';
+  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?)`]$/.test(trimmed) ? '' : '.');
+}

@@ -1,4 +1,5 @@
-// Owns what the page knows of run states: label, icon, colour token, and which verbs apply. Colour is never the only sign.
+// Owns what the page knows of run states: label, icon, colour token. Colour is never the only sign. What can be done in which state is in
+// verbs.ts.
 import {
   IconAlertTriangle,
   IconBan,
@@ -10,6 +11,7 @@ import {
   IconGhost2,
   IconHourglassLow,
   IconLoader2,
+  IconPlayerPause,
   IconPlayerStop,
   IconPlayerSkipForward,
   IconScissors,
@@ -38,6 +40,7 @@ export const STATES: Record<RunState, StateLook> = {
   pruned: { label: 'Pruned', icon: IconScissors, color: 'var(--state-pruned)' },
   skipped: { label: 'Skipped', icon: IconPlayerSkipForward, color: 'var(--state-skipped)' },
   cancelled: { label: 'Cancelled', icon: IconBan, color: 'var(--state-cancelled)' },
+  paused: { label: 'Paused', icon: IconPlayerPause, color: 'var(--state-paused)' },
   queued: { label: 'Queued', icon: IconClock, color: 'var(--state-queued)' },
 };
 
@@ -59,6 +62,7 @@ export const SEGMENT_ORDER: RunState[] = [
   'stopping',
   'running',
   'starting',
+  'paused',
   'queued',
 ];
 
@@ -70,10 +74,4 @@ export function isTerminal(state: string): boolean {
 /** A worker writes for this run now. */
 export function isLive(state: string): boolean {
   return state === 'starting' || state === 'running' || state === 'stopping';
-}
-export function canCancel(state: string): boolean {
-  return !isTerminal(state) && state !== 'stopping';
-}
-export function canRetry(state: string): boolean {
-  return isTerminal(state) && state !== 'completed' && state !== 'pruned';
 }

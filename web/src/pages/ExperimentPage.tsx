@@ -1,29 +1,28 @@
 // One experiment: its runs against their baseline, live, and the curves and expert loads of the ticked ones together.
-import { Button, Checkbox, Group, Skeleton, Stack, TextInput } from '@mantine/core';
+import { Checkbox, Group, Skeleton, Stack, TextInput } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
-import { modals } from '@mantine/modals';
-import { IconBan, IconChevronRight, IconSearch, IconSearchOff } from '@tabler/icons-react';
+import { IconChevronRight, IconSearch, IconSearchOff } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { SortingState } from '@tanstack/react-table';
 import { useMemo, useState, type CSSProperties } from 'react';
 import { Link, useSearchParams } from 'react-router';
 
-import { experimentQuery, membersQuery, resultsQuery, useCancelExperiment } from '../api/queries';
+import { experimentQuery, membersQuery, resultsQuery } from '../api/queries';
 import type { ExperimentDetail, Run } from '../api/types';
 import { CHARTS } from '../charts';
 import { seriesLook, usePalette } from '../charts/palette';
 import type { ChartRun } from '../charts/types';
 import { ColumnMenu } from '../components/ColumnMenu';
 import { DataTable, type Column } from '../components/DataTable';
+import { ExperimentActions } from '../components/ExperimentActions';
 import { EmptyState } from '../components/EmptyState';
 import { ErrorState } from '../components/ErrorState';
-import { tellFailure } from '../components/run_actions';
 import { rowId, runColumns, type RunRow } from '../components/run_columns';
 import { SegmentedProgress } from '../components/SegmentedProgress';
 import { StateBadge } from '../components/StateBadge';
 import { useNow } from '../components/use_now';
 import { dateTime, duration, plural } from '../lib/format';
-import { canCancel, lookOf } from '../lib/states';
+import { lookOf } from '../lib/states';
 import { NotFoundPage } from './NotFoundPage';
 import { useId } from './use_id';
 
@@ -65,16 +64,6 @@ function matches({ run }: RunRow, text: string): boolean {
 }
 
 function Header({ experiment, runs }: { experiment: ExperimentDetail; runs: Run[] }) {
-  const cancel = useCancelExperiment();
-  const open = runs.filter((run) => canCancel(run.state)).length;
-  const ask = () =>
-    modals.openConfirmModal({
-      title: `Cancel what is left of ${experiment.name}?`,
-      children: `${plural(open, 'run')} that ${open === 1 ? 'has' : 'have'} not ended will stop; running workers write a checkpoint first.`,
-      labels: { confirm: `Cancel ${plural(open, 'run')}`, cancel: 'Keep them' },
-      confirmProps: { color: 'red.8' },
-      onConfirm: () => cancel.mutate(experiment.id, { onError: (error) => tellFailure('The experiment was not cancelled', error) }),
-    });
   return (
     <div>
       <nav className="crumbs" aria-label="Breadcrumb">
@@ -82,7 +71,7 @@ function Header({ experiment, runs }: { experiment: ExperimentDetail; runs: Run[
         <IconChevronRight size={13} aria-hidden />
         <span>{experiment.matrix}</span>
       </nav>
-      <Group justify="space-between" align="start" wrap="nowrap">
+      <div className="page-head">
         <div style={{ minWidth: 0 }}>
           <Group gap={12}>
             <h1 className="page-title">{experiment.name}</h1>
@@ -100,12 +89,8 @@ function Header({ experiment, runs }: { experiment: ExperimentDetail; runs: Run[
             </span>
           </Group>
         </div>
-        {open > 0 && (
-          <Button variant="default" leftSection={<IconBan size={16} />} onClick={ask} loading={cancel.isPending} style={{ flex: 'none' }}>
-            Cancel
-          </Button>
-        )}
-      </Group>
+        <ExperimentActions experiment={experiment} runs={runs} />
+      </div>
       {experiment.notes && (
         <p className="soft" style={{ margin: '12px 0 0', maxWidth: 900, whiteSpace: 'pre-line' }}>
           {experiment.notes}

@@ -20,8 +20,10 @@ import { LogView } from '../components/LogView';
 import { RunActions } from '../components/run_actions';
 import { RunProgress } from '../components/RunProgress';
 import { RunStats } from '../components/RunStats';
+import { Waiting } from '../components/Waiting';
 import { StateBadge } from '../components/StateBadge';
 import { otherNames } from '../lib/aliases';
+import { sentence } from '../lib/format';
 import { isTerminal } from '../lib/states';
 import { NotFoundPage } from './NotFoundPage';
 import { useId } from './use_id';
@@ -72,6 +74,15 @@ function Header({ run }: { run: RunDetail }) {
           {run.reason}
         </p>
       )}
+      {run.state === 'queued' && (
+        <div style={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '4px 14px', marginTop: 12 }}>
+          <Waiting run={run} />
+          <Link className="soft" style={{ fontSize: 13.5 }} to="/queue">
+            See the queue
+          </Link>
+        </div>
+      )}
+      {run.state === 'paused' && <p className="soft" style={{ margin: '12px 0 0' }}>{run.reason ? `${sentence(run.reason)} ` : ''}It holds no device; "Resume" queues it again.</p>}
       {!isTerminal(run.state) && (
         <div style={{ marginTop: 14 }}>
           <RunProgress run={run} wide />

@@ -1,4 +1,4 @@
-// Every run of every experiment: filtered, sorted and paged by the server, so that thousands stay quick.
+// Every run of every experiment: filtered, sorted and paged by the server, so that thousands stay quick. Ticked rows are acted on together.
 import { Button, Group, MultiSelect, Skeleton, Stack, TextInput } from '@mantine/core';
 import { useDebouncedValue, useDocumentTitle } from '@mantine/hooks';
 import { IconListDetails, IconSearch, IconSearchOff } from '@tabler/icons-react';
@@ -7,10 +7,12 @@ import type { SortingState } from '@tanstack/react-table';
 import { useState } from 'react';
 
 import { runsQuery } from '../api/queries';
+import { BulkBar } from '../components/BulkBar';
 import { ColumnMenu } from '../components/ColumnMenu';
 import { DataTable, type Column } from '../components/DataTable';
 import { EmptyState } from '../components/EmptyState';
 import { ErrorState } from '../components/ErrorState';
+import { chooseColumn } from '../components/choose_column';
 import { rowId, runColumns, type RunRow } from '../components/run_columns';
 import { useNow } from '../components/use_now';
 import { plural } from '../lib/format';
@@ -68,6 +70,9 @@ export function RunsPage() {
   );
   const rows = data?.pages.flatMap((page) => page.runs.map((run): RunRow => ({ run, now }))) ?? [];
   const total = data?.pages[0]?.total ?? 0;
+  const [chosen, setChosen] = useState<ReadonlySet<number>>(new Set());
+  // What is no longer listed must not be acted on unseen.
+  const acted = rows.filter(({ run }) => chosen.has(run.id)).map(({ run }) => run);
   const filtered = states.length > 0 || settled.trim() !== '';
 
   return (
@@ -101,6 +106,7 @@ export function RunsPage() {
         </Group>
       </Group>
       <div className="card" style={{ overflow: 'hidden' }}>
+        <BulkBar runs={acted} clear={() => setChosen(new Set())} />
         {error && !data ? (
           <ErrorState error={error} retry={() => void refetch()} />
         ) : isPending ? (
@@ -121,7 +127,7 @@ export function RunsPage() {
           <DataTable
             label="Runs"
             rows={rows}
-            columns={COLUMNS}
+            columns={[chooseColumn(rows, chosen, setChosen), ...COLUMNS]}
             rowId={rowId}
             sorting={sorting}
             setSorting={setSorting}

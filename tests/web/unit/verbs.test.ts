@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+
+import type { RunState } from '../../../web/src/api/types';
+import { sentence } from '../../../web/src/lib/format';
+import { parsePriority } from '../../../web/src/lib/priority';
+import { isLive, isTerminal, lookOf, SEGMENT_ORDER, STATES } from '../../../web/src/lib/states';
+import { applicable, outcome, VERBS, type PageVerb } from '../../../web/src/lib/verbs';
+
+const verbsOf = (state: string) => applicable([state]).map(({ verb }) => verb);
+
+describe('verbs', () => {
+  it('apply where the daemon would take them, state by state', () => {
+    const table: Record<RunState, PageVerb[]> = {
+      queued: ['pause', 'cancel'],
+      starting: ['pause', 'cancel', 'kill'],
+      running: ['pause', 'cancel', 'kill'],
+      stopping: ['kill'],
+      paused: ['resume', 'cancel'],
+      completed: ['rerun'],
+      pruned: ['rerun'],
+      failed: ['retry', 'rerun'],
+      cancelled: ['retry', 'rerun'],
+      timed_out: ['retry', 'rerun'],
+      out_of_memory: ['retry', 'rerun'],
+      lost: ['retry', 'rerun'],
+      skipped: ['retry', 'rerun'],
+    };
+    for (const [state, verbs] of Object.entries(table)) expect([state, verbsOf(state)]).toEqual([state, verbs]);
+  });
+  it('are counted over several states', () => {
+    expect(applicable(['running', 'queued', 'paused', 'completed'])).toEqual([
+      { verb: 'pause', count: 2 },
+      { verb: 'resume', count: 1 },
+      { verb: 'cancel', count: 3 },
+      { verb: 'kill', count: 1 },
+      { verb: 'rerun', count: 1 },
+    ]);
+    expect(applicable([])).toEqual([]);
+  });
+  it('say what is lost before they do it', () => {
+    expect(VERBS.kill.says('running')).toContain('no checkpoint');
+    expect(VERBS.pause.says('running')).toContain('gives the device back');
+    expect(VERBS.pause.says('queued')).toContain('leaves the queue');
+    expect(VERBS.rerun.says('completed')).toContain('step 0');
+  });
+  it('are told in one sentence with those that were left', () => {
+    expect(outcome('pause', 2, 0)).toBe('2 runs were paused');
+    expect(outcome('cancel', 1, 1)).toBe('1 run was cancelled, 1 was left as it is');
+    expect(outcome('kill', 0, 3)).toBe('No run was killed, 3 were left as they are');
+  });
+});
+
+describe('states', () => {
+  it('have a look each, stand once in the bar, and are live, ended or neither', () => {
+    const all = Object.keys(STATES);
+    expect([...SEGMENT_ORDER].sort()).toEqual([...all].sort());
+    for (const state of all) expect(isLive(state) && isTerminal(state)).toBe(false);
+    expect(lookOf('paused').label).toBe('Paused');
+    expect([isLive('paused'), isTerminal('paused')]).toEqual([false, false]);
+    expect(lookOf('frozen_solid').label).toBe('frozen solid');
+  });
+});
+
+describe('priority', () => {
+  it('is a whole number that the server takes', () => {
+    expect(['0', ' 7 ', '-3', '−3', '+5', '1000', '-1000'].map(parsePriority)).toEqual([0, 7, -3, -3, 5, 1000, -1000]);
+  });
+  it('is nothing else', () => {
+    expect(['', '1.5', '1e3', '1001', '-1001', 'high', '0x10', '--1', '12345678901234567890'].map(parsePriority)).toEqual(Array(9).fill(null));
+  });
+});
+
+describe('sentence', () => {
+  it("makes the server's reason stand alone", () => {
+    expect(sentence('waits for a GPU: gpu0 is busy')).toBe('Waits for a GPU: gpu0 is busy.');
+    expect(sentence('It ended.')).toBe('It ended.');
+    expect(sentence(' ')).toBe('');
+  });
+});

@@ -1,0 +1,115 @@
+// Verbs on a run, on several, and on an experiment. Mock only.
+import type { Page } from '@playwright/test';
+
+import { expect, isReal, test } from './support';
+
+test.skip(isReal, 'these tests command the mock server');
+
+const state = (page: Page) => page.locator('h1 + [data-state]');
+
+/** Runs page rows by name; the newest run is on top. */
+const row = (page: Page, name: string) => page.locator('tr', { has: page.getByRole('link', { name, exact: true }) });
+
+test('pause says what it does, then the run can be resumed', async ({ page }) => {
+  await page.goto('/runs/7');
+  await page.getByRole('button', { name: 'Pause', exact: true }).click();
+  await expect(page.getByRole('dialog')).toContainText('writes a checkpoint and gives the device back');
+  await page.getByRole('button', { name: 'Pause the run' }).click();
+  await expect(state(page)).toHaveAttribute('data-state', 'paused');
+  await expect(page.getByText('It holds no device')).toBeVisible();
+  await page.getByRole('button', { name: 'Resume', exact: true }).click();
+  await page.getByRole('button', { name: 'Resume the run' }).click();
+  await expect(state(page)).toHaveAttribute('data-state', 'queued');
+});
+
+test('kill and rerun are in the menu', async ({ page }) => {
+  await page.goto('/runs/7');
+  await page.getByRole('button', { name: 'More for b2_e4_k1' }).click();
+  await page.getByRole('menuitem', { name: 'Kill' }).click();
+  await expect(page.getByRole('dialog')).toContainText('no checkpoint');
+  await page.getByRole('button', { name: 'Kill the run' }).click();
+  await expect(state(page)).toHaveAttribute('data-state', 'cancelled');
+  await page.getByRole('button', { name: 'More for b2_e4_k1' }).click();
+  await page.getByRole('menuitem', { name: 'Rerun' }).click();
+  await expect(page.getByRole('dialog')).toContainText('from step 0');
+  await page.getByRole('button', { name: 'Rerun the run' }).click();
+  await expect(state(page)).toHaveAttribute('data-state', 'queued');
+  await expect(page.getByText('attempt 2')).toBeVisible();
+});
+
+test('a completed run is offered no retry, and a queued one says why it waits', async ({ page }) => {
+  await page.goto('/runs/1');
+  await expect(state(page)).toHaveAttribute('data-state', 'completed');
+  await expect(page.getByRole('button', { name: 'Retry', exact: true })).toHaveCount(0);
+  await page.goto('/runs/13');
+  await expect(page.getByTestId('waiting')).toContainText('gpu2 is used by pid 31337 of user maria');
+  await page.getByRole('link', { name: 'See the queue' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Queue' })).toBeVisible();
+});
+
+test('ticked runs are acted on together; those left alone are listed with the reason', async ({ page }) => {
+  await page.goto('/runs');
+  await expect(page.getByRole('toolbar')).toHaveCount(0);
+  for (const name of ['b2_e4_k1', 'c4_e64_k8', 'b1_e2_k1']) await page.getByLabel(`Choose ${name}`, { exact: true }).click();
+  const bar = page.getByRole('toolbar', { name: 'Actions for the chosen runs' });
+  await expect(bar).toContainText('3 runs chosen');
+  await bar.getByRole('button', { name: 'Pause 2' }).click();
+  await expect(page.getByRole('dialog')).toContainText('1 run of your choice is in another state and will be left alone');
+  await page.getByRole('button', { name: 'Pause 2 runs' }).click();
+  const answer = page.getByRole('dialog', { name: '2 runs were paused, 1 was left as it is' });
+  await expect(answer.getByRole('listitem')).toHaveText(['b1_e2_k1 run 6 is completed: only a queued or running run can be paused']);
+  await answer.getByRole('button', { name: 'Close' }).last().click();
+  await expect(bar).toHaveCount(0);
+  for (const name of ['b2_e4_k1', 'c4_e64_k8']) await expect(row(page, name).locator('[data-state]')).toHaveAttribute('data-state', 'paused');
+});
+
+test('every run shown is ticked and unticked by one box; a filter takes hidden runs out', async ({ page }) => {
+  await page.goto('/runs');
+  await expect(row(page, 'b2_e4_k1')).toBeVisible();
+  await page.getByLabel('Choose every run shown').click();
+  const bar = page.getByRole('toolbar');
+  await expect(bar).toContainText(/\d+ runs chosen/);
+  await page.getByLabel('Search runs').fill('c_granularity');
+  await expect(bar).toContainText('3 runs chosen');
+  await page.getByLabel('Choose every run shown').click();
+  await expect(bar).toHaveCount(0);
+});
+
+test('an experiment is paused and resumed as a whole', async ({ page }) => {
+  await page.goto('/experiments/7');
+  await page.getByRole('button', { name: 'Pause', exact: true }).click();
+  await expect(page.getByRole('dialog')).toContainText('Pause 2 runs of f_seeds?');
+  await page.getByRole('button', { name: 'Pause 2 runs' }).click();
+  await expect(page.getByText('2 runs were paused.')).toBeVisible();
+  await expect(page.locator('td [data-state="paused"]')).toHaveCount(4);
+  await page.getByRole('button', { name: 'More for f_seeds' }).click();
+  await expect(page.getByRole('menuitem', { name: 'Rerun (11)' })).toBeVisible();
+  await page.getByRole('menuitem', { name: 'Retry (1)' }).click();
+  await page.getByRole('button', { name: 'Retry 1 run' }).click();
+  await expect(page.locator('td [data-state="queued"]')).toHaveCount(1);
+});
+
+test.describe('trouble', () => {
+  test.use({ allowed: /Failed to load resource/ });
+
+  test("a refused verb is told in the server's words and changes nothing", async ({ page }) => {
+    await page.goto('/runs/7');
+    await page.route('**/api/v1/runs/7/pause', (route) =>
+      route.fulfill({ status: 409, json: { error: { code: 'conflict', message: 'run 7 is stopping already (kill)', details: [] } } }),
+    );
+    await page.getByRole('button', { name: 'Pause', exact: true }).click();
+    await page.getByRole('button', { name: 'Pause the run' }).click();
+    await expect(page.getByText('run 7 is stopping already (kill)')).toBeVisible();
+    await expect(state(page)).toHaveAttribute('data-state', 'running');
+  });
+
+  test('a server that fails leaves the ticked runs ticked', async ({ page }) => {
+    await page.goto('/runs');
+    await page.getByLabel('Choose b2_e4_k1', { exact: true }).click();
+    await page.route('**/api/v1/runs/cancel', (route) => route.fulfill({ status: 500, json: { error: { code: 'storage', message: 'the disk is full', details: [] } } }));
+    await page.getByRole('button', { name: 'Cancel 1', exact: true }).click();
+    await page.getByRole('button', { name: 'Cancel 1 run' }).click();
+    await expect(page.getByText('the disk is full')).toBeVisible();
+    await expect(page.getByRole('toolbar')).toContainText('1 run chosen');
+  });
+});

@@ -1,0 +1,100 @@
+// Whether the server starts runs at all, since when and why not, and the three verbs that change it.
+import { Button, Group, Modal, Stack, TextInput } from '@mantine/core';
+import { IconDroplet, IconHandStop, IconPlayerPlay, type Icon } from '@tabler/icons-react';
+import { useState } from 'react';
+
+import { useQueueVerb, type QueueVerb } from '../api/actions';
+import type { Queue } from '../api/types';
+import { ago, dateTime } from '../lib/format';
+import { Refusal } from './Refusal';
+
+const MODES: Record<Queue['mode'], { title: string; text: string; icon: Icon }> = {
+  open: { title: 'Open', text: 'Runs start in the order below, as soon as a device is free.', icon: IconPlayerPlay },
+  held: { title: 'On hold', text: 'Nothing new starts. What runs goes on.', icon: IconHandStop },
+  drained: { title: 'Drained', text: 'Nothing new starts. What ran wrote a checkpoint and is back in the queue.', icon: IconDroplet },
+};
+
+const VERBS: Record<QueueVerb, { title: string; text: string; confirm: string; icon: Icon }> = {
+  hold: { title: 'Hold the queue?', text: 'No further run starts until the queue is released. Runs that train go on.', confirm: 'Hold', icon: IconHandStop },
+  drain: {
+    title: 'Drain the server?',
+    text: 'No further run starts, and every run that trains writes a checkpoint, gives its device back and waits in the queue until it is released.',
+    confirm: 'Drain',
+    icon: IconDroplet,
+  },
+  release: { title: 'Release the queue?', text: 'Runs start again in the order below.', confirm: 'Release', icon: IconPlayerPlay },
+};
+
+const OFFERED: Record<Queue['mode'], QueueVerb[]> = { open: ['hold', 'drain'], held: ['drain', 'release'], drained: ['release'] };
+
+function Dialog({ verb, close }: { verb: QueueVerb; close: () => void }) {
+  const act = useQueueVerb();
+  const [reason, setReason] = useState('');
+  const { title, text, confirm, icon: IconShown } = VERBS[verb];
+  return (
+    <Modal opened onClose={close} title={title} radius="lg" centered closeButtonProps={{ 'aria-label': 'Close' }}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          act.mutate({ verb, reason: reason.trim() }, { onSuccess: close });
+        }}
+      >
+        <Stack gap="md">
+          <p style={{ margin: 0 }}>{text}</p>
+          {verb !== 'release' && (
+            <TextInput
+              label="Reason"
+              description="For the people who wonder; it is shown with every run that waits"
+              placeholder="driver update until noon"
+              value={reason}
+              onChange={(event) => setReason(event.currentTarget.value)}
+              maxLength={200}
+              data-autofocus
+            />
+          )}
+          {act.error && <Refusal title="The queue is as it was" error={act.error} />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              Leave it
+            </Button>
+            <Button type="submit" leftSection={<IconShown size={16} />} loading={act.isPending}>
+              {confirm}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+export function QueueModeCard({ queue, now }: { queue: Queue; now: number }) {
+  const [asked, setAsked] = useState<QueueVerb | null>(null);
+  const { title, text, icon: IconShown } = MODES[queue.mode];
+  return (
+    <section className={queue.mode === 'open' ? 'card queue-mode' : 'card queue-mode closed'} aria-label="Mode of the queue" data-mode={queue.mode}>
+      <IconShown size={22} stroke={1.8} aria-hidden />
+      <div style={{ flex: '1 1 300px' }}>
+        <b>{title}</b>
+        {queue.mode !== 'open' && queue.since && (
+          <span className="soft" title={dateTime(queue.since)}>
+            {' '}
+            since {ago(queue.since, now)}
+          </span>
+        )}
+        {queue.reason && <span>: {queue.reason}</span>}
+        <div className="soft">{text}</div>
+      </div>
+      <Group gap={10}>
+        {OFFERED[queue.mode].map((verb) => {
+          const { confirm, icon: VerbIcon } = VERBS[verb];
+          return (
+            <Button key={verb} variant={verb === 'release' ? 'filled' : 'default'} leftSection={<VerbIcon size={16} />} onClick={() => setAsked(verb)}>
+              {confirm}
+            </Button>
+          );
+        })}
+      </Group>
+      {asked && <Dialog verb={asked} close={() => setAsked(null)} />}
+    </section>
+  );
+}
