@@ -78,14 +78,15 @@ test('ticked runs are drawn, and the choice is in the address', async ({ page })
 });
 
 test('playing moves all heat maps together to the end', async ({ page }) => {
+  test.slow();
   await page.goto('/experiments/2');
   const maps = page.getByTestId('heat-map').getByRole('img', { name: /Expert load of/ });
   await expect(maps).toHaveCount(3);
   await page.getByRole('slider', { name: 'Step' }).press('Home');
   for (const map of await maps.all()) await expect(map).toHaveAttribute('aria-label', /at step 10,/);
-  await page.getByRole('button', { name: 'Play' }).click();
-  await expect(page.getByRole('button', { name: 'Pause' })).toBeVisible();
-  await expect(page.getByRole('button', { name: 'Play' })).toBeVisible({ timeout: 15_000 });
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'Pause', exact: true })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Play', exact: true })).toBeVisible({ timeout: 60_000 });
   await expect(page.getByTestId('load-step')).toHaveText('600');
 });
 

@@ -1,4 +1,5 @@
 // What every browser test shares: a page whose console must stay clean, and the mock put back to its beginning.
+import AxeBuilder from '@axe-core/playwright';
 import { expect, test as base, type Page } from '@playwright/test';
 
 /** Against a real daemon only what the contract promises can be tested. */
@@ -38,4 +39,12 @@ export async function numbersIn(page: Page, name: string): Promise<number[]> {
 
 export async function tick(page: Page, steps: number): Promise<void> {
   await page.request.post(`/__mock/tick?steps=${steps}`);
+}
+
+/** The page as it stands, once loaded, against WCAG 2.1 AA. */
+export async function expectAccessible(page: Page): Promise<void> {
+  await expect(page.locator('h1')).toBeVisible();
+  await expect(page.locator('.mantine-Skeleton-root')).toHaveCount(0);
+  const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']).analyze();
+  expect(violations.map((v) => `${page.url()} ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`)).toEqual([]);
 }

@@ -77,7 +77,7 @@ test('every run shown is ticked and unticked by one box; a filter takes hidden r
 
 test('an experiment is paused and resumed as a whole', async ({ page }) => {
   await page.goto('/experiments/7');
-  await page.getByRole('button', { name: 'Pause', exact: true }).click();
+  await page.getByRole('button', { name: 'Pause the runs of f_seeds' }).click();
   await expect(page.getByRole('dialog')).toContainText('Pause 2 runs of f_seeds?');
   await page.getByRole('button', { name: 'Pause 2 runs' }).click();
   await expect(page.getByText('2 runs were paused.')).toBeVisible();

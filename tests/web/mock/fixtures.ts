@@ -415,8 +415,9 @@ export function configOf(world: World, id: number): Record<string, unknown> {
     resources: { gpus: null, timeout: 0, max_restarts: 3 },
   };
   for (const [path, value] of Object.entries(plan.varied)) {
-    const [section, name] = path.split('.') as [string, string];
-    (config[section] as Record<string, unknown>)[name] = value;
+    const [section, name] = path.split('.') as [string, string?];
+    if (name === undefined) config[section] = value as number;
+    else (config[section] as Record<string, unknown>)[name] = value;
   }
   return config;
 }

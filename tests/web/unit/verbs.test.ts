@@ -74,6 +74,7 @@ describe('sentence', () => {
   it("makes the server's reason stand alone", () => {
     expect(sentence('waits for a GPU: gpu0 is busy')).toBe('Waits for a GPU: gpu0 is busy.');
     expect(sentence('It ended.')).toBe('It ended.');
+    expect(sentence('gpu2 is used by maria')).toBe('gpu2 is used by maria.');
     expect(sentence(' ')).toBe('');
   });
 });

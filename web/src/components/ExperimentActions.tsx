@@ -18,7 +18,14 @@ export function ExperimentActions({ experiment, runs }: { experiment: Experiment
       {BUTTONS.filter((verb) => verbs.some((known) => known.verb === verb)).map((verb) => {
         const { icon: IconShown, label } = VERBS[verb];
         return (
-          <Button key={verb} variant={verb === 'resume' ? 'light' : 'default'} leftSection={<IconShown size={16} />} onClick={() => act(verb)} disabled={pending}>
+          <Button
+            key={verb}
+            variant={verb === 'resume' ? 'light' : 'default'}
+            leftSection={<IconShown size={16} />}
+            onClick={() => act(verb)}
+            disabled={pending}
+            aria-label={`${label} the runs of ${experiment.name}`}
+          >
             {label}
           </Button>
         );

@@ -125,5 +125,17 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 export function sentence(text: string): string {
   const trimmed = text.trim();
   if (trimmed === '') return '';
-  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?)`]$/.test(trimmed) ? '' : '.');
+  const name = /^[a-z]*[\d_]/.test(trimmed); // gpu0 is spelled like that
+  return (name ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1)) + (/[.!?)`]$/.test(trimmed) ? '' : '.');
+}
+
+/** [0, 1, 2, 3, 8] -> "0–3, 8". */
+export function ranges(numbers: readonly number[]): string {
+  const parts: [number, number][] = [];
+  for (const n of [...numbers].sort((a, b) => a - b)) {
+    const last = parts.at(-1);
+    if (last && n === last[1] + 1) last[1] = n;
+    else if (!last || n !== last[1]) parts.push([n, n]);
+  }
+  return parts.map(([from, to]) => (from === to ? String(from) : `${from}–${to}`)).join(', ');
 }
