@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { components } from '../../../web/src/api/schema.d.ts';
 import { configOf, expertLoadOf, isBaseline, makeWorld, MAX_STEPS, refreshMetrics, seriesOf, START, wire, type World } from './fixtures.ts';
+import { devicesOf } from './devices.ts';
 import { queueOf, setMode, waitingOf } from './queue.ts';
 import { applyVerb, isEnded, moveTo, VERB_WORDS } from './verbs.ts';
 
@@ -116,60 +117,6 @@ function resultsOf(id: number): Schemas['ResultTable'] {
         varied: run.varied,
       };
     }),
-  };
-}
-
-function devices(): Schemas['DeviceList'] {
-  const leased = [...world.runs.values()].filter((run) => run.device === 'cpu1' && run.state === 'running')[0];
-  const other = [...world.runs.values()].filter((run) => run.device === 'cpu0' && run.state === 'running')[0];
-  const gpu = (index: number, state: 'free' | 'busy' | 'leased', used: number, busy: number, run: Run | undefined, processes: Schemas['Process'][]): Schemas['Device'] => ({
-    id: `gpu${index}`,
-    kind: 'gpu',
-    name: 'NVIDIA RTX PRO 6000 Blackwell Workstation Edition',
-    index,
-    uuid: `GPU-5c0ffee0-0000-4000-8000-00000000000${index}`,
-    threads: 8,
-    cpus: [],
-    memory_total_mb: 97_887,
-    memory_used_mb: used,
-    utilization_pct: busy,
-    temperature_c: 38 + busy / 3,
-    power_w: null,
-    state,
-    note: state === 'busy' ? 'a process that is not ours is on it' : '',
-    run: run ? { id: run.id, name: run.name } : null,
-    runs: run ? [{ id: run.id, name: run.name }] : [],
-    since: run?.started_at ?? null,
-    processes,
-  });
-  return {
-    inventory: 'nvml',
-    note: 'CUDA_VISIBLE_DEVICES limits the pool to 3 of 4 GPUs',
-    devices: [
-      gpu(0, leased ? 'leased' : 'free', 41_310, 97, leased, [{ pid: 4203, user: 'lab', command: 'moelab-worker train --run-dir runs/5', memory_mb: 40_960, own: true }]),
-      gpu(1, other ? 'leased' : 'free', other ? 22_020 : 4, other ? 88 : 0, other, other ? [{ pid: 4207, user: 'lab', command: 'moelab-worker train --run-dir runs/7', memory_mb: 21_800, own: true }] : []),
-      gpu(2, 'busy', 61_440, 64, undefined, [{ pid: 31_337, user: 'maria', command: 'python train.py --config configs/vision/large.yaml --resume', memory_mb: 61_012, own: false }]),
-      {
-        id: 'cpu0',
-        kind: 'cpu',
-        name: 'AMD EPYC 9354, 16 cores',
-        index: 0,
-        uuid: '',
-        threads: 8,
-        cpus: [0, 1, 2, 3, 4, 5, 6, 7],
-        memory_total_mb: 128_000,
-        memory_used_mb: 18_200,
-        utilization_pct: null,
-        temperature_c: null,
-        power_w: null,
-        state: 'free',
-        note: '',
-        run: null,
-        runs: [],
-        since: null,
-        processes: [],
-      },
-    ],
   };
 }
 
@@ -290,7 +237,7 @@ function prioritise(id: number, priority: unknown): Run {
 function force(id: number, device: string | undefined): Run {
   const run = runOr404(id);
   if (run.state !== 'queued') throw new Refusal(409, 'conflict', `run ${id} is ${run.state}: only a queued run can be forced`);
-  if (device !== undefined && !devices().devices.some((known) => known.id === device)) throw new Refusal(404, 'not_found', `There is no device ${device}`);
+  if (device !== undefined && !devicesOf(world).devices.some((known) => known.id === device)) throw new Refusal(404, 'not_found', `There is no device ${device}`);
   world.forced.set(id, device ?? 'any GPU');
   announce(run);
   return seen(run);
@@ -328,7 +275,7 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
   ['GET', /^\/health$/, () => {
     const runs: Record<string, number> = {};
     for (const run of world.runs.values()) runs[run.state] = (runs[run.state] ?? 0) + 1;
-    const list = devices().devices;
+    const list = devicesOf(world).devices;
     return { status: 'ok', version: 'mock', uptime_s: process.uptime(), home: '/var/lib/moelab', runs, devices: { total: list.length, free: list.filter((d) => d.state === 'free').length } };
   }],
   ['GET', /^\/experiments$/, () => {
@@ -375,7 +322,7 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
     for (const line of lines) response.write(`data: ${line}\n\n`);
     return undefined;
   }],
-  ['GET', /^\/devices$/, () => devices()],
+  ['GET', /^\/devices$/, () => devicesOf(world)],
   ['GET', /^\/metrics-catalog$/, () => ({ metrics: catalog })],
   ['GET', /^\/schema$/, () => ({ fields: [{ path: 'moe.num_experts', type: 'integer', default: 1, unit: '', doc: 'Routed experts E of a MoE layer; 1 = dense model' }, { path: 'train.lr', type: 'number', default: 8e-4, unit: '', doc: 'Peak learning rate' }] })],
   ['GET', /^\/stream$/, (_id, _query, request, response) => {

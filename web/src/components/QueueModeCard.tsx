@@ -1,12 +1,12 @@
 // Whether the server starts runs at all, since when and why not, and the three verbs that change it.
-import { Button, Group, Modal, Stack, TextInput } from '@mantine/core';
+import { Button, Group } from '@mantine/core';
 import { IconDroplet, IconHandStop, IconPlayerPlay, type Icon } from '@tabler/icons-react';
 import { useState } from 'react';
 
 import { useQueueVerb, type QueueVerb } from '../api/actions';
 import type { Queue } from '../api/types';
 import { ago, dateTime } from '../lib/format';
-import { Refusal } from './Refusal';
+import { ReasonDialog } from './ReasonDialog';
 
 const MODES: Record<Queue['mode'], { title: string; text: string; icon: Icon }> = {
   open: { title: 'Open', text: 'Runs start in the order below, as soon as a device is free.', icon: IconPlayerPlay },
@@ -27,48 +27,13 @@ const VERBS: Record<QueueVerb, { title: string; text: string; confirm: string; i
 
 const OFFERED: Record<Queue['mode'], QueueVerb[]> = { open: ['hold', 'drain'], held: ['drain', 'release'], drained: ['release'] };
 
-function Dialog({ verb, close }: { verb: QueueVerb; close: () => void }) {
-  const act = useQueueVerb();
-  const [reason, setReason] = useState('');
-  const { title, text, confirm, icon: IconShown } = VERBS[verb];
-  return (
-    <Modal opened onClose={close} title={title} radius="lg" centered closeButtonProps={{ 'aria-label': 'Close' }}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          act.mutate({ verb, reason: reason.trim() }, { onSuccess: close });
-        }}
-      >
-        <Stack gap="md">
-          <p style={{ margin: 0 }}>{text}</p>
-          {verb !== 'release' && (
-            <TextInput
-              label="Reason"
-              description="For the people who wonder; it is shown with every run that waits"
-              placeholder="driver update until noon"
-              value={reason}
-              onChange={(event) => setReason(event.currentTarget.value)}
-              maxLength={200}
-              data-autofocus
-            />
-          )}
-          {act.error && <Refusal title="The queue is as it was" error={act.error} />}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Leave it
-            </Button>
-            <Button type="submit" leftSection={<IconShown size={16} />} loading={act.isPending}>
-              {confirm}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
-  );
-}
-
 export function QueueModeCard({ queue, now }: { queue: Queue; now: number }) {
+  const act = useQueueVerb();
   const [asked, setAsked] = useState<QueueVerb | null>(null);
+  const close = () => {
+    act.reset();
+    setAsked(null);
+  };
   const { title, text, icon: IconShown } = MODES[queue.mode];
   return (
     <section className={queue.mode === 'open' ? 'card queue-mode' : 'card queue-mode closed'} aria-label="Mode of the queue" data-mode={queue.mode}>
@@ -94,7 +59,17 @@ export function QueueModeCard({ queue, now }: { queue: Queue; now: number }) {
           );
         })}
       </Group>
-      {asked && <Dialog verb={asked} close={() => setAsked(null)} />}
+      {asked && (
+        <ReasonDialog
+          {...VERBS[asked]}
+          {...(asked === 'release' ? {} : { hint: 'For the people who wonder; it is shown with every run that waits', example: 'driver update until noon' })}
+          refused="The queue is as it was"
+          error={act.error}
+          pending={act.isPending}
+          close={close}
+          confirmed={(reason) => act.mutate({ verb: asked, reason }, { onSuccess: close })}
+        />
+      )}
     </section>
   );
 }
