@@ -1,7 +1,6 @@
 #include "core/axis_reader.h"
 
 #include <cmath>
-#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -12,13 +11,6 @@
 namespace moelab::core {
 namespace {
 
-// Six digits forgive the last bits of pow(), which differ between C libraries and would change run keys.
-std::string rounded_text(double value, bool integer) {
-  char text[40];
-  std::snprintf(text, sizeof text, integer ? "%.0f" : "%.6g", value);
-  return text;
-}
-
 std::optional<double> number_of(const Node& node) {
   return node.is_scalar() ? parse_number(node.text) : std::nullopt;
 }
@@ -26,8 +18,10 @@ std::optional<double> number_of(const Node& node) {
 }  // namespace
 
 bool AxisReader::is_map(const Node& node, const ExperimentDef& experiment, const char* key) const {
-  if (node.is_map()) return true;
-  problems_.push_back({experiment.name + '.' + key, node.line, "must be a map of knobs, not " + describe(node)});
+  if (node.is_map() && !node.entries.empty()) return true;
+  const std::string what =
+      node.is_map() ? "names no knob to vary; give it one, or leave it out" : "must be a map of knobs, not " + describe(node);
+  problems_.push_back({experiment.name + '.' + key, node.line, what});
   return false;
 }
 

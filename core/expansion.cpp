@@ -64,6 +64,7 @@ class Expander {
   }
 
   Expansion expand() {
+    warnings_.insert(warnings_.end(), experiment_.warnings.begin(), experiment_.warnings.end());
     if (!fits() || lacks_choices()) return {};
     const bool only_included = experiment_.dimensions.empty() && !experiment_.include.empty();
     std::vector<const Choice*> taken;

@@ -8,6 +8,7 @@
 #include "core/field_io.h"
 #include "core/map_reader.h"
 #include "core/nearest_name.h"
+#include "core/sample_reader.h"
 
 namespace moelab::core {
 namespace {
@@ -31,6 +32,7 @@ class ExperimentReader {
     axes.read_matrix(reader.find("matrix"), experiment_);
     axes.read_zip(reader.find("zip"), experiment_);
     axes.read_sweep(reader.find("sweep"), experiment_);
+    read_sample(reader.find("sample"), layers_, experiment_, problems_);
     axes.read_seeds(reader.find("seeds"), experiment_);
     read_include(reader);
     read_exclude(reader);
@@ -51,6 +53,7 @@ class ExperimentReader {
     experiment_.notes = reader.text("notes");
     experiment_.tags = reader.texts("tags");
     experiment_.depends_on = read_references(reader, experiment_.name + ".depends_on");
+    if (const Node* rule = reader.find("prune")) experiment_.prune = read_prune_rule(*rule, experiment_.name, problems_);
     experiment_.priority = reader.integer("priority", -1000, 1000).value_or(0);
     experiment_.max_concurrent = reader.integer("max_concurrent", 0, 100'000).value_or(0);
   }

@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
 #include "core/field_map.h"
+#include "core/prune_rule.h"
 
 namespace moelab::core {
 
@@ -48,12 +50,14 @@ struct ExperimentDef {
   int priority = 0;
   int max_concurrent = 0;
   std::vector<Reference> depends_on;  // of each of its runs
+  std::optional<PruneRule> prune;
   Layer settings;  // `defaults`, `resources`, `checkpoint` and the scalars of `matrix`
   ProfileLayers profiles;
-  std::vector<Dimension> dimensions;  // the first varies slowest: variants, then matrix, zip and sweep
+  std::vector<Dimension> dimensions;  // the first varies slowest: variants, then matrix, zip, sweep and sample
   Dimension seeds;                    // varies fastest; empty = the seed of the settings
   std::vector<Layer> exclude;
-  Dimension include;  // further points, each combined with the seeds
+  Dimension include;              // further points, each combined with the seeds
+  std::vector<Problem> warnings;  // of reading it
 };
 
 struct MatrixFile {

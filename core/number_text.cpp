@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <system_error>
 
 #include "core/config.h"
@@ -27,6 +28,12 @@ std::string number_text(double value) {
   std::array<char, 32> buffer;
   const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general);
   return error == std::errc{} ? std::string(buffer.data(), end) : std::string();
+}
+
+std::string rounded_text(double value, bool whole) {
+  std::array<char, 40> buffer;
+  std::snprintf(buffer.data(), buffer.size(), whole ? "%.0f" : "%.6g", value);
+  return buffer.data();
 }
 
 std::optional<double> parse_number(std::string_view text) {

@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <set>
 #include <tuple>
@@ -44,7 +45,9 @@ class Planner {
   explicit Planner(const PlanRequest& request) : request_(request) {}
 
   Plan plan() {
-    overrides_ = read_overrides();
+    if (request_.lr_sweep) check_lr_sweep(*request_.lr_sweep);
+    overrides_ = read_overrides(request_.overrides, "override");
+    for (const auto& [run, texts] : request_.run_overrides) run_overrides_[run] = read_overrides(texts, "override of " + run);
     file_ = read_matrix(request_.source_text, request_.source_name, request_.base_dir, problems_);
     if (problems_.empty()) check_profile();
     warn_of_overridden_axes();
@@ -57,17 +60,19 @@ class Planner {
       sort_and_unify(problems_);
       throw Error(ErrorKind::config, request_.source_name, std::move(problems_));
     }
-    fill_plan();
+    require_overridden_runs();
+    const std::vector<bool> wanted = select();
+    fill_plan(with_dependencies(request_.lr_sweep ? sweep_of(wanted) : wanted));
     sort_and_unify(plan_.warnings);
     return std::move(plan_);
   }
 
  private:
-  Layer read_overrides() const {
+  Layer read_overrides(const std::vector<std::string>& texts, const std::string& source) const {
     Layer layer;
     std::vector<Problem> problems;
     const LayerReader reader(request_.base_dir, kOverride, problems);
-    for (const std::string& text : request_.overrides) {
+    for (const std::string& text : texts) {
       const std::size_t equals = text.find('=');
       if (equals == std::string::npos || equals == 0) {
         problems.push_back({text, 0, "must have the form KEY=VALUE, such as train.lr=1e-4"});
@@ -79,8 +84,32 @@ class Planner {
       const Layer read = reader.read(map, "");
       layer.insert(layer.end(), read.begin(), read.end());
     }
-    if (!problems.empty()) throw Error(ErrorKind::usage, "override", std::move(problems));
+    if (!problems.empty()) throw Error(ErrorKind::usage, source, std::move(problems));
     return layer;
+  }
+
+  // A run's overrides by its own name and by that of its family, after those of every run.
+  Layer overrides_of(const ExperimentDef& experiment, const ExpandedRun& run) const {
+    Layer layer = overrides_;
+    if (run_overrides_.empty()) return layer;
+    for (const std::string& name : std::set<std::string>{run.family, run.name}) {
+      const auto found = run_overrides_.find(experiment.name + '/' + name);
+      if (found != run_overrides_.end()) layer.insert(layer.end(), found->second.begin(), found->second.end());
+    }
+    return layer;
+  }
+
+  void require_overridden_runs() const {
+    if (run_overrides_.empty()) return;
+    std::set<std::string> names;
+    for (const DraftRun& draft : drafts_) {
+      names.insert({draft.experiment->name + '/' + draft.run.name, draft.experiment->name + '/' + draft.run.family});
+    }
+    for (const auto& entry : run_overrides_) {
+      if (names.contains(entry.first)) continue;
+      throw Error(ErrorKind::usage, "override of " + entry.first + ": " + request_.source_name + " has no such run" +
+                                        did_you_mean(entry.first, {names.begin(), names.end()}) + "; runs are named EXPERIMENT/RUN here");
+    }
   }
 
   void check_profile() const {
@@ -108,7 +137,11 @@ class Planner {
   }
 
   void warn_if_overridden(const Assignment& varied, const ExperimentDef& experiment) {
-    for (const Assignment& assignment : overrides_) {
+    Layer overrides = overrides_;
+    for (const auto& [run, layer] : run_overrides_) {
+      if (run.starts_with(experiment.name + '/')) overrides.insert(overrides.end(), layer.begin(), layer.end());
+    }
+    for (const Assignment& assignment : overrides) {
       if (assignment.path != varied.path) continue;
       plan_.warnings.push_back(
           {varied.path, varied.line, "an override sets what " + experiment.name + " varies: its run names no longer tell their values"});
@@ -122,10 +155,11 @@ class Planner {
     for (ExpandedRun& run : expansion.runs) {
       DraftRun draft{&experiment, std::move(run), base};
       apply(draft.config, draft.run.settings);
-      apply(draft.config, overrides_);
+      const Layer overrides = overrides_of(experiment, draft.run);
+      apply(draft.config, overrides);
       const std::vector<Problem> warnings = normalize_config(draft.config);
       const std::vector<Conflict> conflicts = check_config(draft.config);
-      if (!warnings.empty() || !conflicts.empty()) note(draft, expansion.base, warnings, conflicts);
+      if (!warnings.empty() || !conflicts.empty()) note(draft, {&expansion.base, &draft.run.settings, &overrides}, warnings, conflicts);
       drafts_.push_back(std::move(draft));
     }
   }
@@ -135,10 +169,11 @@ class Planner {
   }
 
   // Adds the line of the setting that decided, and counts the runs that share a problem.
-  void note(const DraftRun& draft, const Layer& base, const std::vector<Problem>& warnings, const std::vector<Conflict>& conflicts) {
+  void note(const DraftRun& draft, const std::vector<const Layer*>& layers, const std::vector<Problem>& warnings,
+            const std::vector<Conflict>& conflicts) {
     std::map<std::string, std::pair<int, const Assignment*>> last;  // by path: position of application, setting
     int position = 0;
-    for (const Layer* layer : {&base, &draft.run.settings, static_cast<const Layer*>(&overrides_)}) {
+    for (const Layer* layer : layers) {
       for (const Assignment& assignment : *layer) last[assignment.path] = {position++, &assignment};
     }
     const auto place = [&](const std::vector<std::string>& paths, std::string message) {
@@ -229,11 +264,47 @@ class Planner {
     return wanted;
   }
 
-  void fill_plan() {
+  // The rates of the wanted runs, appended to the drafts and wanted in their place.
+  std::vector<bool> sweep_of(const std::vector<bool>& wanted) {
+    std::vector<SweptRun> swept = sweep_rates(*request_.lr_sweep, drafts_, wanted, sweep_experiments_);
+    if (static_cast<std::int64_t>(swept.size()) > kMaxRuns) {
+      throw Error(ErrorKind::usage, "lr_sweep: asks for " + std::to_string(swept.size()) + " runs; the limit is " +
+                                        std::to_string(kMaxRuns) + ", so select fewer runs or name fewer rates");
+    }
+    std::vector<bool> of_sweep(drafts_.size(), false);
+    for (SweptRun& run : swept) {
+      warn_of_swept_axis(drafts_[run.source]);
+      for (const Conflict& conflict : check_config(run.draft.config)) {
+        const std::string name = run.draft.experiment->name + '/' + run.draft.run.name;
+        problems_.push_back({conflict.paths.front(), 0, conflict.message + " (run " + name + ")"});
+      }
+      const int origin = dependencies_.origins[run.source];
+      drafts_.push_back(std::move(run.draft));
+      baselines_.push_back(-1);
+      dependencies_.origins.push_back(origin);
+      dependencies_.earlier.push_back(origin >= 0 ? std::vector<int>{origin} : std::vector<int>{});
+      of_sweep.push_back(true);
+    }
+    if (!problems_.empty()) throw Error(ErrorKind::config, request_.source_name, std::move(problems_));
+    return of_sweep;
+  }
+
+  void warn_of_swept_axis(const DraftRun& draft) {
+    for (const Dimension& axis : draft.experiment->dimensions) {
+      if (axis.empty() || !axis.front().label.empty()) continue;
+      for (const Assignment& varied : axis.front().settings) {
+        if (varied.path != "train.lr") continue;
+        plan_.warnings.push_back(
+            {varied.path, varied.line,
+             draft.experiment->name + " varies the rate itself, so its runs are swept alike; leave it out with --only"});
+      }
+    }
+  }
+
+  void fill_plan(const std::vector<bool>& wanted) {
     plan_.matrix = file_.name;
     plan_.profile = request_.profile;
     keys_.resize(drafts_.size());
-    const std::vector<bool> wanted = with_dependencies(select());
     const std::vector<nlohmann::json> varied = find_varied();
     ContentHasher hasher(request_.cache_dir);
     std::map<std::string, std::size_t> first_with_key;
@@ -348,7 +419,7 @@ class Planner {
     if (!plan_.experiments.empty() && plan_.experiments.back().name == experiment.name) return;
     const std::string baseline = experiment.baseline.substr(experiment.baseline.rfind('/') + 1);
     plan_.experiments.push_back(
-        {experiment.name, baseline, experiment.notes, experiment.tags, experiment.priority, experiment.max_concurrent});
+        {experiment.name, baseline, experiment.notes, experiment.tags, experiment.priority, experiment.max_concurrent, experiment.prune});
   }
 
   // Per draft, the knobs in which the runs of its experiment are not all alike.
@@ -369,7 +440,9 @@ class Planner {
 
   const PlanRequest& request_;
   Layer overrides_;
+  std::map<std::string, Layer> run_overrides_;
   MatrixFile file_;
+  std::deque<ExperimentDef> sweep_experiments_;  // beside those of file_; drafts point here
   std::vector<Problem> problems_;
   std::vector<DraftRun> drafts_;
   std::vector<int> baselines_;

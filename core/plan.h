@@ -3,12 +3,16 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/cost_model.h"
 #include "core/error.h"
+#include "core/lr_sweep.h"
+#include "core/prune_rule.h"
 #include "core/run_spec.h"
 
 namespace moelab::core {
@@ -20,6 +24,10 @@ struct PlanRequest {
   std::string profile;                 // empty = none
   std::vector<std::string> only;       // globs (* ?) on experiment, run or "experiment/run" names; empty = all
   std::vector<std::string> overrides;  // "train.lr=1e-4", applied last
+  // The same for single runs, applied after `overrides`. By EXPERIMENT/RUN; a run's name without its seed means every seed.
+  std::map<std::string, std::vector<std::string>> run_overrides = {};
+  // Plans a learning-rate sweep of the selected runs in their place.
+  std::optional<LrSweep> lr_sweep = {};
   std::filesystem::path cache_dir;     // for content hashes of data files; empty = hash afresh
 };
 
@@ -44,6 +52,7 @@ struct PlannedExperiment {
   std::vector<std::string> tags;
   int priority = 0;
   int max_concurrent = 0;
+  std::optional<PruneRule> prune = {};
 };
 
 struct Plan {
@@ -54,8 +63,8 @@ struct Plan {
   std::vector<Problem> warnings;
 };
 
-// Throws Error(config) with every problem of the file, Error(usage) for an unknown profile, an `only` that matches nothing or a
-// malformed override, Error(data) when an `extends` file cannot be read.
+// Throws Error(config) with every problem of the file, Error(usage) for an unknown profile, an `only` or a run override that
+// matches nothing, a malformed override or sweep, Error(data) when an `extends` file cannot be read.
 Plan make_plan(const PlanRequest& request);
 
 // Throws Error(data) naming each missing path and the remedy, once for all runs. Called before anything is queued.

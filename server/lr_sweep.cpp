@@ -1,0 +1,105 @@
+#include "server/lr_sweep.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <tuple>
+
+#include "core/number_text.h"
+
+namespace moelab::server {
+namespace {
+
+using core::RunState;
+
+LrSweepRow row_of(const SweptRate& swept) {
+  LrSweepRow row;
+  row.rate = swept.rate;
+  row.run_id = swept.run_id;
+  row.state = swept.state;
+  row.last_grad_norm = swept.grad_norm;
+  if (!swept.loss.empty()) {
+    std::tie(row.step, row.last_loss) = std::pair(swept.loss.back().first, swept.loss.back().second);
+    const auto count = std::min(kSmoothedSteps, swept.loss.size());
+    const auto sum = std::accumulate(swept.loss.end() - static_cast<std::ptrdiff_t>(count), swept.loss.end(), 0.0,
+                                     [](double total, const auto& point) { return total + point.second; });
+    row.smoothed_loss = sum / static_cast<double>(count);
+  }
+  row.diverged = std::any_of(swept.loss.begin(), swept.loss.end(), [](const auto& point) { return !std::isfinite(point.second); });
+  if (row.diverged) {
+    row.note = "diverged";
+  } else if (!core::is_terminal(swept.state)) {
+    row.note = core::to_string(swept.state);
+  } else if (swept.state != RunState::completed) {
+    row.note = core::to_string(swept.state) + (swept.reason.empty() ? "" : ": " + swept.reason);
+  } else if (!row.last_loss) {
+    row.note = "without a loss";
+  }
+  return row;
+}
+
+bool counts(const LrSweepRow& row) {
+  return row.note.empty();
+}
+
+std::string steps_text(std::int64_t steps) {
+  return std::to_string(steps) + (steps == 1 ? " step" : " steps");
+}
+
+void suggest(LrSweepVariant& variant) {
+  std::vector<LrSweepRow>& rows = variant.rows;
+  std::sort(rows.begin(), rows.end(), [](const LrSweepRow& a, const LrSweepRow& b) {
+    if (counts(a) != counts(b)) return counts(a);
+    if (counts(a) && *a.last_loss != *b.last_loss) return *a.last_loss < *b.last_loss;
+    return a.rate < b.rate;
+  });
+  const auto waiting = std::count_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !core::is_terminal(row.state); });
+  variant.complete = waiting == 0;
+  if (!variant.complete) {
+    variant.refusal = std::to_string(waiting) + " of " + std::to_string(rows.size()) + " rates have not ended";
+    return;
+  }
+  if (!counts(rows.front())) {
+    const bool all_diverged = std::all_of(rows.begin(), rows.end(), [](const LrSweepRow& row) { return row.diverged; });
+    variant.refusal = all_diverged ? "every rate diverged; sweep smaller ones" : "no rate completed; see the notes of its runs";
+    return;
+  }
+  variant.best = rows.front().rate;
+  const auto [least, most] =
+      std::minmax_element(rows.begin(), rows.end(), [](const LrSweepRow& a, const LrSweepRow& b) { return a.rate < b.rate; });
+  if (rows.size() > 1 && (*variant.best == least->rate || *variant.best == most->rate)) {
+    const bool smallest = *variant.best == least->rate;
+    variant.warnings.push_back("the best rate " + core::number_text(*variant.best) + " is the " + (smallest ? "smallest" : "largest") +
+                               " tried; sweep " + (smallest ? "smaller" : "larger") + " ones too");
+  }
+  const auto ends = std::find_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !counts(row); });
+  const auto smooth = std::min_element(rows.begin(), ends, [](const LrSweepRow& a, const LrSweepRow& b) {
+    return std::tie(*a.smoothed_loss, a.rate) < std::tie(*b.smoothed_loss, b.rate);
+  });
+  if (smooth->rate != *variant.best) {
+    variant.warnings.push_back("by the mean of its last " + steps_text(std::min<std::int64_t>(kSmoothedSteps, rows.front().step)) + ", " +
+                               core::number_text(smooth->rate) + " is best: the two are close");
+  }
+  const auto failed =
+      std::count_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !counts(row) && !row.diverged; });
+  if (failed > 0) variant.warnings.push_back(std::to_string(failed) + " of " + std::to_string(rows.size()) + " rates did not complete");
+}
+
+}  // namespace
+
+LrSweepReport report_lr_sweep(const std::vector<SweptRate>& rates) {
+  LrSweepReport report;
+  if (!rates.empty()) {
+    report.steps = rates.front().steps;
+    report.warmup = rates.front().warmup;
+  }
+  for (const SweptRate& rate : rates) {
+    auto variant = std::find_if(report.variants.begin(), report.variants.end(), [&](const auto& v) { return v.name == rate.variant; });
+    if (variant == report.variants.end()) variant = report.variants.insert(variant, LrSweepVariant{rate.variant, {}, {}, false, {}, ""});
+    variant->rows.push_back(row_of(rate));
+  }
+  for (LrSweepVariant& variant : report.variants) suggest(variant);
+  return report;
+}
+
+}  // namespace moelab::server
