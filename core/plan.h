@@ -70,7 +70,7 @@ Plan make_plan(const PlanRequest& request);
 // Throws Error(data) naming each missing path and the remedy, once for all runs. Called before anything is queued.
 void require_data(const Plan& plan, const std::string& source_name);
 
-// {"matrix", "profile", "runs": [{"name", "experiment", "key", "state": "planned", "same_as", "data_missing", "total_parameters",
+// {"matrix", "profile", "runs": [{"name", "family", "experiment", "key", "state": "planned", "same_as", "data_missing", "total_parameters",
 //  "active_parameters", "flops_per_token", "tokens", "memory_bytes", "baseline", "depends_on", "tags", "notes", "varied", "config"}],
 //  "totals": {"runs", "distinct", "tokens", "flops"}, "warnings": [{"path", "line", "message"}]}
 nlohmann::json to_json(const Plan& plan);

@@ -8,6 +8,7 @@ namespace {
 nlohmann::json run_json(const PlannedRun& run) {
   nlohmann::json json = to_json(run.cost);
   json["name"] = run.spec.name;
+  json["family"] = run.spec.family;
   json["experiment"] = run.spec.experiment;
   json["key"] = run.spec.key;
   json["state"] = "planned";

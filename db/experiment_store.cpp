@@ -73,6 +73,10 @@ void ExperimentStore::put_member(const MemberRow& m) {
       .run();
 }
 
+void ExperimentStore::drop_member(ExperimentId id, const std::string& name) {
+  Statement(connection_, "DELETE FROM members WHERE experiment_id = ? AND name = ?", id, name).run();
+}
+
 std::optional<MemberRow> ExperimentStore::member(ExperimentId id, const std::string& name) {
   Statement row(connection_, std::string(kMemberSelect) + "WHERE m.experiment_id = ? AND m.name = ?", id, name);
   return row.step() ? std::optional(read_member(row)) : std::nullopt;

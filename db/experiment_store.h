@@ -48,6 +48,8 @@ class ExperimentStore {
 
   // Adds a member at the end, or points an existing name to `run_id`.
   void put_member(const MemberRow& member);
+  // The run stays, listed by one experiment less.
+  void drop_member(ExperimentId id, const std::string& name);
   std::optional<MemberRow> member(ExperimentId id, const std::string& name);
   std::vector<MemberRow> members(ExperimentId id);  // in file order
   std::vector<MemberRow> listings(RunId run_id);    // every listing of a run, oldest experiment first

@@ -72,7 +72,8 @@ Dispatcher::Dispatcher(db::Database& database, HomePaths paths, const core::Cloc
       reasons_(reasons),
       options_(options),
       clock_watch_(clock),
-      progress_(paths_) {}
+      progress_(paths_),
+      pruning_(database) {}
 
 void Dispatcher::tick() {
   follow_clock();
@@ -85,6 +86,7 @@ void Dispatcher::tick() {
   if (!shutting_down_ && database_.read(read_queue_mode).kind == QueueMode::Kind::drained) {
     for_each_live([this](const db::RunRow& run) { drain(run); });
   }
+  if (!shutting_down_) prune();
   for_each_live([this](const db::RunRow& run) { carry_out_stop(run); });
   read_devices();
   if (!shutting_down_) {
@@ -180,6 +182,19 @@ void Dispatcher::check_placement(const db::RunRow& run) {
   if (seat.placement != Placement::wrong) return;
   const std::string reason = "the worker was granted " + run.device + " and computed on " + seat.device + "; it was killed";
   change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::misplaced, reason, clock_.now()); });
+}
+
+// What an experiment's own rule has found too weak to go on.
+void Dispatcher::prune() {
+  for (const PruneVerdict& verdict : pruning_.look(clock_.steady())) {
+    guard(verdict.run, [&] {
+      change_if(verdict.run, [&](db::RunStore& runs) {
+        if (runs.get(verdict.run).state != RunState::running) return false;
+        runs.request_stop(verdict.run, db::StopIntent::prune, verdict.reason, clock_.now());
+        return true;
+      });
+    });
+  }
 }
 
 void Dispatcher::drain(const db::RunRow& run) {

@@ -22,6 +22,7 @@
 #include "server/outcome.h"
 #include "server/paths.h"
 #include "server/progress_watch.h"
+#include "server/prune_watch.h"
 #include "server/scheduler.h"
 #include "server/wait_reasons.h"
 
@@ -55,6 +56,7 @@ class Dispatcher {
   void check_placement(const db::RunRow& run);
   void carry_out_stop(const db::RunRow& run);
   void drain(const db::RunRow& run);
+  void prune();
   void read_devices();
   void skip_orphans();
   void launch_what_fits();
@@ -79,6 +81,7 @@ class Dispatcher {
   DispatcherOptions options_;
   ClockWatch clock_watch_;
   ProgressWatch progress_;
+  PruneWatch pruning_;
   bool shutting_down_ = false;
   std::set<std::int64_t> asked_to_leave_;  // runs this dispatcher has sent SIGTERM
   std::vector<std::string> leased_;        // devices at the last reading

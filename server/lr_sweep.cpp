@@ -38,7 +38,7 @@ LrSweepRow row_of(const SweptRate& swept) {
   return row;
 }
 
-bool counts(const LrSweepRow& row) {
+bool is_usable(const LrSweepRow& row) {
   return row.note.empty();
 }
 
@@ -49,8 +49,8 @@ std::string steps_text(std::int64_t steps) {
 void suggest(LrSweepVariant& variant) {
   std::vector<LrSweepRow>& rows = variant.rows;
   std::sort(rows.begin(), rows.end(), [](const LrSweepRow& a, const LrSweepRow& b) {
-    if (counts(a) != counts(b)) return counts(a);
-    if (counts(a) && *a.last_loss != *b.last_loss) return *a.last_loss < *b.last_loss;
+    if (is_usable(a) != is_usable(b)) return is_usable(a);
+    if (is_usable(a) && *a.last_loss != *b.last_loss) return *a.last_loss < *b.last_loss;
     return a.rate < b.rate;
   });
   const auto waiting = std::count_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !core::is_terminal(row.state); });
@@ -59,7 +59,7 @@ void suggest(LrSweepVariant& variant) {
     variant.refusal = std::to_string(waiting) + " of " + std::to_string(rows.size()) + " rates have not ended";
     return;
   }
-  if (!counts(rows.front())) {
+  if (!is_usable(rows.front())) {
     const bool all_diverged = std::all_of(rows.begin(), rows.end(), [](const LrSweepRow& row) { return row.diverged; });
     variant.refusal = all_diverged ? "every rate diverged; sweep smaller ones" : "no rate completed; see the notes of its runs";
     return;
@@ -72,7 +72,7 @@ void suggest(LrSweepVariant& variant) {
     variant.warnings.push_back("the best rate " + core::number_text(*variant.best) + " is the " + (smallest ? "smallest" : "largest") +
                                " tried; sweep " + (smallest ? "smaller" : "larger") + " ones too");
   }
-  const auto ends = std::find_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !counts(row); });
+  const auto ends = std::find_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !is_usable(row); });
   const auto smooth = std::min_element(rows.begin(), ends, [](const LrSweepRow& a, const LrSweepRow& b) {
     return std::tie(*a.smoothed_loss, a.rate) < std::tie(*b.smoothed_loss, b.rate);
   });
@@ -81,7 +81,7 @@ void suggest(LrSweepVariant& variant) {
                                core::number_text(smooth->rate) + " is best: the two are close");
   }
   const auto failed =
-      std::count_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !counts(row) && !row.diverged; });
+      std::count_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !is_usable(row) && !row.diverged; });
   if (failed > 0) variant.warnings.push_back(std::to_string(failed) + " of " + std::to_string(rows.size()) + " rates did not complete");
 }
 

@@ -16,6 +16,7 @@
 #include "db/run_list.h"
 #include "server/device_monitor.h"
 #include "server/event_bus.h"
+#include "server/lr_sweep_store.h"
 #include "server/paths.h"
 #include "server/submission.h"
 #include "server/view_builder.h"
@@ -144,6 +145,10 @@ ExperimentView RunService::experiment(ExperimentId id) const {
 
 ResultTable RunService::results(ExperimentId id) const {
   return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now(), reasons_).results(db::ExperimentStore(c).get(id)); });
+}
+
+LrSweepReport RunService::lr_sweep(ExperimentId id) const {
+  return database_.read([&](db::Connection& c) { return read_lr_sweep(c, id); });
 }
 
 RunView RunService::act(RunVerb verb, RunId id) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "server/lr_sweep.h"
 #include "server/run_verbs.h"
 #include "server/views.h"
 
@@ -53,6 +54,8 @@ class RunService {
   std::vector<ExperimentView> experiments() const;  // newest first
   ExperimentView experiment(ExperimentId id) const;
   ResultTable results(ExperimentId id) const;
+  // Of a learning-rate sweep, or of the experiment it was made for. not_found when there is none.
+  LrSweepReport lr_sweep(ExperimentId id) const;
 
   // See run_verbs.h. Conflict when the run's state does not allow it.
   RunView act(RunVerb verb, RunId id);

@@ -10,6 +10,7 @@
 #include "core/origin.h"
 #include "server/file_io.h"
 #include "server/listing_json.h"
+#include "server/lr_sweep_store.h"
 
 namespace moelab::server {
 namespace {
@@ -71,7 +72,8 @@ class Recorder {
     std::map<std::string, std::int64_t> ids;
     for (const core::PlannedExperiment& e : plan.experiments) {
       ids[e.name] =
-          experiments.put({0, plan.matrix, e.name, plan.profile, e.baseline, e.notes, e.tags, source_name, e.max_concurrent, now_});
+          experiments.put({0, plan.matrix, e.name, plan.profile, e.baseline, e.notes, e.tags, source_name, e.max_concurrent, now_,
+                           e.prune ? core::to_json(*e.prune).dump() : ""});
       submitted_.experiments.push_back(ids[e.name]);
     }
     for (const core::PlannedRun& planned : plan.runs) {
@@ -83,7 +85,11 @@ class Recorder {
            spec.family});
       submitted_.members.emplace_back(experiment, spec.name);
     }
-    for (const std::int64_t run : submitted_.runs) write_listings(connection_, paths_, run);
+    std::vector<std::int64_t> listed = submitted_.runs;
+    for (const std::int64_t experiment : submitted_.experiments) {
+      for (const std::int64_t run : drop_stale_rates(connection_, experiment, plan)) listed.push_back(run);
+    }
+    for (const std::int64_t run : listed) write_listings(connection_, paths_, run);
     return std::move(submitted_);
   }
 

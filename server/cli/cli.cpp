@@ -21,6 +21,7 @@ void add_verbs(Verbs& verbs) {
   add_run_verb(verbs);
   add_serve_verb(verbs);
   add_submit_verb(verbs);
+  add_sweep_verb(verbs);
   add_wait_verb(verbs);
   add_ls_verb(verbs);
   add_results_verb(verbs);

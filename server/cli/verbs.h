@@ -31,6 +31,7 @@ void add_serve_verb(Verbs& verbs);
 void add_plan_verb(Verbs& verbs);
 void add_submit_verb(Verbs& verbs);
 void add_run_verb(Verbs& verbs);
+void add_sweep_verb(Verbs& verbs);
 void add_ls_verb(Verbs& verbs);
 void add_show_verb(Verbs& verbs);
 void add_results_verb(Verbs& verbs);

@@ -21,6 +21,7 @@ void list_experiments(Api& api, const Call& call, httplib::Response& response);
 void submit_experiments(Api& api, const Call& call, httplib::Response& response);
 void get_experiment(Api& api, const Call& call, httplib::Response& response);
 void get_results(Api& api, const Call& call, httplib::Response& response);
+void get_lr_sweep(Api& api, const Call& call, httplib::Response& response);
 void act_on_experiment(Api& api, const Call& call, httplib::Response& response);
 
 // runs_api.cpp

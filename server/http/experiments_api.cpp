@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/plan.h"
 #include "server/http/api.h"
+#include "server/http/lr_sweep_json.h"
 #include "server/http/json_codec.h"
 #include "server/http/query.h"
 #include "server/http/reply.h"
@@ -51,7 +52,7 @@ void list_experiments(Api& api, const Call& call, httplib::Response& response) {
 }
 
 void submit_experiments(Api& api, const Call& call, httplib::Response& response) {
-  RequestBody body(call.request, {"source", "file", "base_dir", "profile", "only", "overrides", "force", "dry_run"});
+  RequestBody body(call.request, {"source", "file", "base_dir", "profile", "only", "overrides", "run_overrides", "lr_sweep", "force", "dry_run"});
   body.require("source");
   core::PlanRequest request;
   request.source_text = body.text("source");
@@ -61,6 +62,8 @@ void submit_experiments(Api& api, const Call& call, httplib::Response& response)
   request.profile = body.text("profile");
   request.only = body.texts("only");
   request.overrides = body.texts("overrides");
+  request.run_overrides = read_run_overrides(body);
+  request.lr_sweep = read_lr_sweep_request(body);
   request.cache_dir = home / "cache";
   const bool force = body.flag("force"), dry_run = body.flag("dry_run");
   body.finish();
@@ -79,6 +82,11 @@ void get_experiment(Api& api, const Call& call, httplib::Response& response) {
 void get_results(Api& api, const Call& call, httplib::Response& response) {
   const Query query(call.request, {});
   reply_json(response, to_json(api.service.results(experiment_id(call))));
+}
+
+void get_lr_sweep(Api& api, const Call& call, httplib::Response& response) {
+  const Query query(call.request, {});
+  reply_json(response, to_json(api.service.lr_sweep(experiment_id(call))));
 }
 
 void act_on_experiment(Api& api, const Call& call, httplib::Response& response) {

@@ -72,6 +72,11 @@ std::vector<std::int64_t> RequestBody::ids(const std::string& key, std::size_t m
   return {};
 }
 
+nlohmann::json RequestBody::value(const std::string& key) const {
+  const nlohmann::json* value = find(key);
+  return value ? *value : nlohmann::json();
+}
+
 void RequestBody::require(const std::string& key) {
   if (!find(key)) note(key, "is required");
 }

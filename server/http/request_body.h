@@ -26,14 +26,16 @@ class RequestBody {
   std::int64_t integer(const std::string& key, std::int64_t min, std::int64_t max);  // absent: min
   std::vector<std::string> texts(const std::string& key);
   std::vector<std::int64_t> ids(const std::string& key, std::size_t max_count);
+  // As it was sent; null when absent. What is wrong with it is noted by the caller.
+  nlohmann::json value(const std::string& key) const;
   void require(const std::string& key);
+  void note(const std::string& key, const std::string& message);
 
   // Throws Error(usage) listing every problem noted, unknown keys included. Call it before acting.
   void finish() const;
 
  private:
   const nlohmann::json* find(const std::string& key) const;
-  void note(const std::string& key, const std::string& message);
 
   nlohmann::json json_;
   std::vector<core::Problem> problems_;

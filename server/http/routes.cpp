@@ -13,6 +13,7 @@ const std::vector<Route>& routes() {
       {"POST", "/api/v1/experiments", submit_experiments},
       {"GET", "/api/v1/experiments/{id}", get_experiment},
       {"GET", "/api/v1/experiments/{id}/results", get_results},
+      {"GET", "/api/v1/experiments/{id}/lr-sweep", get_lr_sweep},
       {"POST", "/api/v1/experiments/{id}/{verb}", act_on_experiment},
       {"GET", "/api/v1/runs", list_runs},
       {"POST", "/api/v1/runs/{verb}", act_on_runs},

@@ -70,6 +70,7 @@ struct Filled : Served {
 
 TEST_CASE("every GET endpoint answers as the contract says") {
   const Filled daemon;
+  daemon.post("/api/v1/experiments", daemon.submission({{"lr_sweep", true}, {"only", {"none"}}}), 201);
   for (const auto& route : server::http::routes()) {
     const std::string path(route.path);
     if (route.method != "GET" || path == "/api/v1/stream") continue;

@@ -29,8 +29,8 @@ std::vector<double> rates_of(const LrSweepVariant& variant) {
 
 TEST_CASE("the rate with the least last loss is suggested, for each variant by itself, with the mean of ten steps beside it") {
   const LrSweepReport report =
-      report_lr_sweep({swept("a", 1e-5, 9, 9), swept("a", 1e-4, 6, 5), swept("a", 1e-3, 7, 7), swept("b", 1e-5, 9, 9), swept("b", 1e-4, 8, 8),
-                       swept("b", 1e-3, 4, 4), swept("b", 1e-2, 5, 5)});
+      report_lr_sweep({swept("a", 1e-5, 9, 9), swept("a", 1e-4, 6, 5), swept("a", 1e-3, 7, 7), swept("b", 1e-5, 9, 9),
+                       swept("b", 1e-4, 8, 8), swept("b", 1e-3, 4, 4), swept("b", 1e-2, 5, 5)});
   CHECK(report.steps == 150);
   CHECK(report.warmup == 30);
   REQUIRE(report.variants.size() == 2);
