@@ -65,7 +65,9 @@ void apply_event(db::Connection& c, std::int64_t run, const core::Event& event, 
                                     {p.at("name").get<std::string>(), p.at("kind").get<std::string>(), p.at("path").get<std::string>()});
       break;
     case core::EventType::finished:
-      if (p.contains("values")) db::MetricStore(c).put_missing(run, event.attempt, event.step, values_of(p));
+      // A run stopped between two evaluations repeats the values of the last one, which are not those of its last step.
+      if (p.at("status") == "completed" && p.contains("values"))
+        db::MetricStore(c).put_missing(run, event.attempt, event.step, values_of(p));
       runs.set_final_word(run, event.attempt, {p.at("status").get<std::string>(), p.value("reason", ""), p.value("message", "")});
       break;
     case core::EventType::alert:

@@ -99,8 +99,10 @@ class Lab:
     def url(self):
         return json.loads((self.home / "daemon.json").read_text())["url"]
 
-    def get(self, path):
-        request = urllib.request.Request(self.url() + path)
+    def get(self, path, body=None):
+        """The bytes of a GET, or of a POST when there is a body."""
+        request = urllib.request.Request(self.url() + path, None if body is None else json.dumps(body).encode())
+        request.add_header("Content-Type", "application/json")
         token = self.home / "token"  # made where the daemon listens on all interfaces, as it does in a container
         if token.exists():
             request.add_header("Authorization", "Bearer " + token.read_text().strip())

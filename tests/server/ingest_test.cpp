@@ -141,6 +141,18 @@ TEST_CASE("a resumed attempt supersedes the rewound tail and nothing else; a sta
   CHECK(t.losses() == "1:7 ");
 }
 
+TEST_CASE("a run stopped between two evaluations gets no point at the step it was stopped at") {
+  Journalled t;
+  auto w = t.writer(1);
+  w.started(0);
+  w.write(EventType::eval, 20, {{"values", {{"eval/loss", 2.0}}}});
+  w.loss(24, 240);
+  w.write(EventType::finished, 24, {{"status", "preempted"}, {"values", {{"eval/loss", 2.0}, {"train/loss", 240.0}}}});
+  t.ingest.drain(t.id);
+  CHECK(t.points(t.id, "eval/loss").size() == 1);
+  CHECK(t.losses() == "24:240 ");
+}
+
 TEST_CASE("changes are told to subscribers, once until they ask") {
   Journalled t;
   t.database.write([&](db::Connection& c) {
