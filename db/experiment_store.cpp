@@ -62,14 +62,24 @@ std::vector<ExperimentRow> ExperimentStore::all() {
   return list;
 }
 
+std::int64_t ExperimentStore::next_position(ExperimentId id) {
+  const auto [last, is_new] = last_position_.try_emplace(id, 0);
+  if (is_new) {
+    Statement row(connection_, "SELECT coalesce(max(position), 0) FROM members WHERE experiment_id = ?", id);
+    row.step();
+    last->second = row.integer(0);
+  }
+  return ++last->second;
+}
+
 void ExperimentStore::put_member(const MemberRow& m) {
   Statement(connection_,
             "INSERT INTO members (experiment_id, name, run_id, position, baseline, baseline_key, notes, tags, varied, family) "
-            "VALUES (?1, ?2, ?3, (SELECT coalesce(max(position), 0) + 1 FROM members WHERE experiment_id = ?1), ?4, ?5, ?6, ?7, ?8, ?9) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET run_id = excluded.run_id, baseline = excluded.baseline, baseline_key = excluded.baseline_key, "
             "notes = excluded.notes, tags = excluded.tags, varied = excluded.varied, family = excluded.family",
-            m.experiment_id, m.name, m.run_id, m.baseline, m.baseline_key, m.notes, nlohmann::json(m.tags).dump(), m.varied.dump(),
-            m.family.empty() ? m.name : m.family)
+            m.experiment_id, m.name, m.run_id, next_position(m.experiment_id), m.baseline, m.baseline_key, m.notes,
+            nlohmann::json(m.tags).dump(), m.varied.dump(), m.family.empty() ? m.name : m.family)
       .run();
 }
 

@@ -59,7 +59,10 @@ class ExperimentStore {
   std::map<ExperimentId, int> limits();
 
  private:
+  std::int64_t next_position(ExperimentId id);
+
   Connection& connection_;
+  std::map<ExperimentId, std::int64_t> last_position_;  // of the experiments this store has added to: looking it up reads them whole
 };
 
 }  // namespace moelab::db

@@ -8,6 +8,7 @@
 #include "core/config_json.h"
 #include "core/field_io.h"
 #include "core/origin.h"
+#include "server/file_batch.h"
 #include "server/file_io.h"
 #include "server/listing_json.h"
 #include "server/lr_sweep_store.h"
@@ -56,9 +57,29 @@ nlohmann::json varied_in_order(const core::PlannedRun& planned) {
   return list;
 }
 
-void write_spec(const HomePaths& paths, std::int64_t id, nlohmann::json spec) {
+void write_spec(FileBatch& files, const HomePaths& paths, std::int64_t id, nlohmann::json spec) {
   spec["run_id"] = id;
-  write_file_atomically(paths.spec(id), spec.dump(2) + "\n");
+  files.add(paths.spec(id), spec.dump(2) + "\n");
+}
+
+void add_listings(FileBatch& files, db::Connection& connection, const HomePaths& paths, std::int64_t run_id) {
+  db::ExperimentStore experiments(connection);
+  nlohmann::json list = nlohmann::json::array();
+  for (const db::MemberRow& member : experiments.listings(run_id))
+    list.push_back(listing_to_json(experiments.get(member.experiment_id), member));
+  const db::RunRow run = db::RunStore(connection).get(run_id);
+  const nlohmann::json file = {{"queued_at", core::to_rfc3339(run.queued_at)},
+                               {"priority", run.priority},
+                               {"total_parameters", run.total_parameters},
+                               {"active_parameters", run.active_parameters},
+                               {"flops_per_token", run.flops_per_token},
+                               {"tokens", run.tokens},
+                               {"max_steps", run.max_steps},
+                               {"waits_for", run.waits_for},
+                               {"depends_on", db::RunStore(connection).dependencies(run_id)},
+                               {"memory_key", run.memory_key},
+                               {"listings", list}};
+  files.add(paths.listings(run_id), file.dump(2) + "\n");
 }
 
 class Recorder {
@@ -89,7 +110,8 @@ class Recorder {
     for (const std::int64_t experiment : submitted_.experiments) {
       for (const std::int64_t run : drop_stale_rates(connection_, experiment, plan)) listed.push_back(run);
     }
-    for (const std::int64_t run : listed) write_listings(connection_, paths_, run);
+    for (const std::int64_t run : listed) add_listings(files_, connection_, paths_, run);
+    files_.put_in_place();
     return std::move(submitted_);
   }
 
@@ -109,7 +131,7 @@ class Recorder {
     ++submitted_.created;
     created_directories_.push_back(id);
     create_directories_or_throw(paths_.run(id));
-    write_spec(paths_, id, row.spec);
+    write_spec(files_, paths_, id, row.spec);
     return id;
   }
 
@@ -124,7 +146,7 @@ class Recorder {
       std::vector<std::string> depends_on = planned.spec.depends_on;
       if (const auto origin = core::origin_of(planned.spec.config)) depends_on.push_back(*origin);
       runs.set_dependencies(id, depends_on);
-      write_spec(paths_, id, spec);
+      write_spec(files_, paths_, id, spec);
     }
     const bool again = force_ && core::is_terminal(state);
     if (again) runs.requeue(id, true, "submitted again with --force", now_);
@@ -137,6 +159,7 @@ class Recorder {
   core::TimePoint now_;
   std::vector<std::int64_t>& created_directories_;
   std::set<std::int64_t> seen_;
+  FileBatch files_;
   Submitted submitted_;
 };
 
@@ -191,23 +214,9 @@ Submitted record_plan(db::Database& database, const HomePaths& paths, const core
 }
 
 void write_listings(db::Connection& connection, const HomePaths& paths, std::int64_t run_id) {
-  db::ExperimentStore experiments(connection);
-  nlohmann::json list = nlohmann::json::array();
-  for (const db::MemberRow& member : experiments.listings(run_id))
-    list.push_back(listing_to_json(experiments.get(member.experiment_id), member));
-  const db::RunRow run = db::RunStore(connection).get(run_id);
-  const nlohmann::json file = {{"queued_at", core::to_rfc3339(run.queued_at)},
-                               {"priority", run.priority},
-                               {"total_parameters", run.total_parameters},
-                               {"active_parameters", run.active_parameters},
-                               {"flops_per_token", run.flops_per_token},
-                               {"tokens", run.tokens},
-                               {"max_steps", run.max_steps},
-                               {"waits_for", run.waits_for},
-                               {"depends_on", db::RunStore(connection).dependencies(run_id)},
-                               {"memory_key", run.memory_key},
-                               {"listings", list}};
-  write_file_atomically(paths.listings(run_id), file.dump(2) + "\n");
+  FileBatch files;
+  add_listings(files, connection, paths, run_id);
+  files.put_in_place();
 }
 
 }  // namespace moelab::server
