@@ -13,9 +13,9 @@ namespace moelab::test {
 
 class TempDir {
  public:
-  TempDir() {
+  explicit TempDir(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
     static std::atomic<int> counter{0};
-    path_ = std::filesystem::temp_directory_path() / ("moelab_test_" + std::to_string(::getpid()) + "_" + std::to_string(++counter));
+    path_ = parent / ("moelab_test_" + std::to_string(::getpid()) + "_" + std::to_string(++counter));
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

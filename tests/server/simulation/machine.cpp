@@ -1,0 +1,175 @@
+#include "tests/server/simulation/machine.h"
+
+#include <filesystem>
+
+#include "core/error.h"
+
+namespace moelab::sim {
+
+Machine::Machine(std::mt19937& random, const server::HomePaths& paths, const test::ManualClock& clock)
+    : random_(random), paths_(paths), clock_(clock) {}
+
+db::ProcessIdentity Machine::spawn(std::int64_t run, int attempt, const std::string& device) {
+  auto worker = std::make_unique<Worker>();
+  worker->run = run;
+  worker->attempt = attempt;
+  worker->device = device;
+  worker->memory_mb = gpus.contains(device) ? 4000 : 0;
+  worker->identity = {next_pid_++, ++ticks_, boot_id_};
+  worker->journal = std::make_unique<test::JournalWriter>(paths_.journal(run), attempt);
+  worker->deaf = one_in(15);
+  worker->progressed_at = clock_.steady();
+  workers_.push_back(std::move(worker));
+  return workers_.back()->identity;
+}
+
+Worker* Machine::find(const db::ProcessIdentity& process) {
+  for (const auto& worker : workers_) {
+    if (worker->identity == process) return worker.get();
+  }
+  return nullptr;
+}
+
+std::vector<server::Device> Machine::devices() {
+  std::vector<server::Device> list;
+  for (auto& [id, gpu] : gpus) {
+    gpu.read_as_unfit = gpu.used_by_others || gpu.leaked_mb > 0 || gpu.lost;
+    if (gpu.lost) continue;
+    server::Device d;
+    d.id = id;
+    d.index = id.back() - '0';
+    d.kind = server::DeviceKind::gpu;
+    d.memory_total_mb = kGpuMemoryMb;
+    double used_mb = gpu.leaked_mb;
+    if (gpu.used_by_others) {
+      d.processes.push_back({77, "somebody", "python", 9000});
+      used_mb += 9000;
+    }
+    for (const auto& worker : workers_) {
+      if (!worker->alive || worker->device != id || !worker->started) continue;
+      d.processes.push_back({worker->identity.pid, "us", "moelab-worker", worker->memory_mb});
+      used_mb += worker->memory_mb;
+    }
+    d.memory_used_mb = used_mb;
+    d.utilization_pct = d.processes.empty() ? 0 : 90;
+    list.push_back(d);
+  }
+  server::Device slot;
+  slot.id = "cpu0";
+  slot.kind = server::DeviceKind::cpu;
+  list.push_back(slot);
+  return list;
+}
+
+void Machine::end(Worker& worker) {
+  worker.alive = false;
+  const auto gpu = gpus.find(worker.device);
+  if (gpu != gpus.end() && worker.started && one_in(8)) gpu->second.leaked_mb = worker.memory_mb;
+}
+
+void Machine::kill(Worker& worker, int signal) {
+  if (!worker.alive) return;
+  worker.exit.signal = signal;
+  end(worker);
+}
+
+void Machine::crash(Worker& worker, int signal) {
+  ++crashes[worker.run];
+  crashed_at[worker.run] = clock_.steady();
+  kill(worker, signal);
+}
+
+void Machine::leave(Worker& worker, const std::string& status, const std::string& reason, int code) {
+  worker.journal->finished(worker.step, status, reason, "");
+  if (status == "completed") completed.emplace(worker.run, worker.attempt);
+  worker.exit.code = code;
+  end(worker);
+}
+
+std::int64_t Machine::saved_step(std::int64_t run) const {
+  const std::filesystem::path file = paths_.checkpoints(run) / "step";
+  return std::filesystem::exists(file) ? std::stoll(test::read_text(file)) : 0;
+}
+
+void Machine::save(const Worker& worker) const {
+  if (worker.step == 0) return;
+  std::filesystem::create_directories(paths_.checkpoints(worker.run));
+  test::write_text(paths_.checkpoints(worker.run) / "step", std::to_string(worker.step));
+}
+
+void Machine::work(bool trouble) {
+  for (auto& [id, gpu] : gpus) {
+    if (gpu.leaked_mb > 0 && one_in(6)) gpu.leaked_mb = 0;
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    Worker& worker = *workers_[i];
+    if (worker.alive && worker.released && !one_in(4)) train(worker, trouble);
+  }
+}
+
+void Machine::train(Worker& worker, bool trouble) {
+  if (worker.hung) return;
+  if (trouble && one_in(40)) {
+    if (one_in(2)) test::write_text(paths_.journal(worker.run), "{\"v\":1,\"seq\":9", std::ios::app);  // in the middle of a line
+    worker.exit.oom_killed = one_in(4);
+    return crash(worker, one_in(2) ? 9 : 11);
+  }
+  if (trouble && one_in(100)) {
+    worker.hung = true;
+    return;
+  }
+  worker.progressed_at = clock_.steady();
+  if (!worker.started) {
+    worker.started = true;
+    worker.step = saved_step(worker.run);
+    worker.journal->started(worker.step, kMaxSteps);
+  } else if ((worker.asked_to_leave && !worker.deaf) || (trouble && one_in(120))) {  // asked by us, or by somebody
+    save(worker);
+    leave(worker, "preempted", "", core::kExitPreempted);
+  } else if (trouble && one_in(80)) {
+    leave(worker, "failed", one_in(2) ? "out_of_memory" : "data", core::kExitRunFailed);
+  } else if (worker.step == kMaxSteps) {
+    leave(worker, "completed", "", core::kExitDone);
+  } else {
+    ++worker.step;
+    worker.journal->loss(worker.step, static_cast<double>(100 * worker.attempt + worker.step));
+    if (worker.step % kSaveEvery == 0) save(worker);
+  }
+}
+
+void Machine::daemon_died() {
+  for (const auto& worker : workers_) {
+    worker->child = false;
+    if (worker->alive && !worker->released) worker->alive = false;  // the gate closed
+  }
+}
+
+void Machine::reboot() {
+  for (const auto& worker : workers_) worker->alive = false;
+  for (auto& [id, gpu] : gpus) gpu = {};
+  boot_id_ = "boot" + std::to_string(++boots_);
+  next_pid_ = 1000;  // the same pids come again
+  ticks_ = 0;
+}
+
+void Machine::toggle_gpu_loss(const std::string& id) {
+  Gpu& gpu = gpus.at(id);
+  gpu.lost = !gpu.lost;
+  if (!gpu.lost) return;
+  for (const auto& worker : workers_) {
+    if (worker->alive && worker->released && worker->device == id) crash(*worker, 6);
+  }
+}
+
+void Machine::toggle_others(const std::string& id) {
+  gpus.at(id).used_by_others = !gpus.at(id).used_by_others;
+}
+
+void Machine::heal() {
+  for (auto& [id, gpu] : gpus) {
+    gpu.lost = gpu.used_by_others = false;
+  }
+  for (const auto& worker : workers_) worker->deaf = worker->hung = false;
+}
+
+}  // namespace moelab::sim
