@@ -304,7 +304,12 @@ void Dispatcher::launch(const Launch& next) {
     });
     throw;
   }
-  change(run.id, [&](db::RunStore& runs) { runs.set_process(run.id, process); });
+  try {
+    change(run.id, [&](db::RunStore& runs) { runs.set_process(run.id, process); });
+  } catch (const core::Error&) {
+    launcher_.forget(process);  // nobody will ever release it
+    throw;
+  }
   launcher_.release(process);
   spdlog::info("run {} attempt {} started on {} as process {}", run.id, attempt, next.device, process.pid);
 }

@@ -43,6 +43,7 @@ class Launcher {
   virtual void release(const db::ProcessIdentity& process) = 0;
   // Nothing while it lives. Answers the same until forget().
   virtual std::optional<Exit> poll(const db::ProcessIdentity& process) = 0;
+  // A worker that was never released leaves.
   virtual void forget(const db::ProcessIdentity& process) = 0;
   // SIGTERM to the worker: checkpoint and leave.
   virtual void terminate(const db::ProcessIdentity& process) = 0;

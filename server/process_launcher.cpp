@@ -185,7 +185,11 @@ std::optional<Exit> ProcessLauncher::poll(const db::ProcessIdentity& process) {
 
 void ProcessLauncher::forget(const db::ProcessIdentity& process) {
   if (Child* child = child_of(process)) {
-    if (child->gate >= 0) ::close(child->gate);
+    if (child->gate >= 0) {
+      ::close(child->gate);
+      while (!child->exit && ::waitpid(static_cast<pid_t>(process.pid), nullptr, 0) < 0 && errno == EINTR) {
+      }
+    }
     children_.erase(process.pid);
   }
 }

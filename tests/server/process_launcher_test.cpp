@@ -103,6 +103,15 @@ TEST_CASE("environment, session and files of a worker") {
   CHECK(log.find("SESSION " + pid + " PID " + pid) != std::string::npos);
 }
 
+TEST_CASE("a worker that is forgotten at its gate leaves, and no zombie of it") {
+  Launched t("train");
+  const db::ProcessIdentity process = t.launcher.spawn(t.request());
+  t.launcher.forget(process);
+  CHECK_FALSE(server::identify(process.pid));
+  CHECK_FALSE(std::filesystem::exists("/proc/" + std::to_string(process.pid)));
+  CHECK(t.journal().empty());
+}
+
 TEST_CASE("SIGTERM lets a worker checkpoint and leave") {
   Launched t("train", "100000");
   const db::ProcessIdentity process = t.launcher.spawn(t.request());

@@ -15,7 +15,7 @@ using namespace moelab;
 
 namespace {
 
-constexpr int kRounds = 30;
+constexpr int kRounds = 24;
 constexpr int kMostFailures = 5;
 
 unsigned number(const char* name, unsigned otherwise) {

@@ -56,6 +56,8 @@ class Machine {
   // The process of exactly this identity; nullptr when there is none any more.
   Worker* find(const db::ProcessIdentity& process);
   void kill(Worker& worker, int signal);
+  // Has done nothing for so long that it may be taken for hanging.
+  bool has_stalled(const Worker& worker) const { return clock_.steady() - worker.progressed_at > std::chrono::seconds(10); }
   std::vector<server::Device> devices();
 
   // Everybody computes for a moment. `trouble`: crashes, hangs and the like may happen.

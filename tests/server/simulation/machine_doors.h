@@ -58,7 +58,10 @@ class SimulatedLauncher final : public server::Launcher {
     exit.rebooted = process.boot_id != machine_.boot_id();
     return exit;
   }
-  void forget(const db::ProcessIdentity&) override {}
+  void forget(const db::ProcessIdentity& process) override {
+    Worker* worker = machine_.find(process);
+    if (worker && !worker->released) worker->alive = false;
+  }
   void terminate(const db::ProcessIdentity& process) override {
     fate_.strike();
     if (Worker* worker = machine_.find(process)) worker->asked_to_leave = true;
@@ -67,7 +70,7 @@ class SimulatedLauncher final : public server::Launcher {
     fate_.strike();
     Worker* worker = machine_.find(process);
     if (!worker || !worker->alive) return;
-    if (worker->hung) ++machine_.crashes[worker->run];
+    if (machine_.has_stalled(*worker)) ++machine_.crashes[worker->run];
     machine_.kill(*worker, 9);
   }
 

@@ -39,7 +39,7 @@ struct World::Daemon {
         launcher(w.machine_, w.fate_, w.random_, [&w](const server::LaunchRequest& request) { return w.check_launch(request); }),
         monitor(inventory, w.clock_, rules()),
         ingest(*w.database_, w.paths_, w.clock_, w.bus_),
-        dispatcher(*w.database_, w.paths_, w.clock_, launcher, monitor, ingest, w.bus_, reasons, server::DispatcherOptions{5s, 1s}) {
+        dispatcher(*w.database_, w.paths_, w.clock_, launcher, monitor, ingest, w.bus_, w.reasons_, server::DispatcherOptions{5s, 1s}) {
     launcher.may_fail = !w.mended_;
     monitor.refresh({});
   }
@@ -52,7 +52,6 @@ struct World::Daemon {
   SimulatedInventory inventory;
   SimulatedLauncher launcher;
   server::DeviceMonitor monitor;
-  server::WaitReasons reasons;
   server::Ingest ingest;
   server::Dispatcher dispatcher;
 };
@@ -128,8 +127,7 @@ void World::restart_daemon() {
   start_daemon();
 }
 
-template <class Work>
-void World::guarded(Work&& work) {
+void World::guarded(const std::function<void()>& work) {
   try {
     fate_.death_rate = mended_ ? 0 : death_rate_;
     fate_.error_rate = mended_ ? 0 : error_rate_;
@@ -206,7 +204,6 @@ void World::submit() {
   // Impatient people press the button twice.
   for (int times = one_in(3) ? 2 : 1; times > 0; --times) {
     guarded([&] {
-      const std::vector<Snapshot> before = snapshots();
       const server::Submitted taken = server::record_plan(*database_, paths_, plan, "study.yaml", force, clock_.now());
       happened(force ? "submitted with force" : "submitted");
       for (const core::PlannedRun& run : plan.runs) submitted_.insert(run.spec.key);
@@ -259,7 +256,7 @@ void World::change_mode() {
 
 void World::set_clock() {
   const auto by = std::chrono::seconds(static_cast<int>(random_() % 50) - 25);
-  happened("the clock is set by " + std::to_string(by.count()) + " s");
+  happened("the clock is set");
   clock_.jump(by);
   clock_unseen_ = true;
 }

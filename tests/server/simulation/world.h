@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,13 +50,20 @@ class World {
 
  private:
   struct Daemon;
-  struct Snapshot;  // of one run, as the database has it
+  // One run, as the database has it.
+  struct Snapshot {
+    std::int64_t id = 0;
+    std::string key;
+    core::RunState state = core::RunState::queued;
+    std::string device;
+    int attempt = 0, restarts = 0;
+  };
 
   void start_daemon();
   void restart_daemon();
   void shut_down();
-  template <class Work>
-  void guarded(Work&& work);
+  // Something the daemon does: it may die of it, and a commit may be refused.
+  void guarded(const std::function<void()>& work);
   void tick();
   void disturb();
   void round(bool trouble);
@@ -71,6 +79,8 @@ class World {
   // What must hold: at a launch, after every round, at the end.
   std::string check_launch(const server::LaunchRequest& request);
   void check_admission(const db::RunRow& run, const std::string& device);
+  void check_limits(std::int64_t launched);
+  void note_results(const std::vector<Snapshot>& runs);
   void check_round();
   void check_end();
   void check_history(const db::RunRow& run);
@@ -92,6 +102,7 @@ class World {
   server::HomePaths paths_;
   test::ManualClock clock_;
   server::EventBus bus_;
+  server::WaitReasons reasons_;
   std::optional<db::Database> database_;
   Machine machine_;
   std::unique_ptr<Daemon> daemon_;

@@ -12,14 +12,6 @@ namespace moelab::sim {
 using namespace std::chrono_literals;
 using core::RunState;
 
-struct World::Snapshot {
-  std::int64_t id = 0;
-  std::string key;
-  RunState state = RunState::queued;
-  std::string device;
-  int attempt = 0, restarts = 0;
-};
-
 void World::violated(const std::string& promise) const {
   throw Violation{"round " + std::to_string(steps_) + ": " + promise};
 }
@@ -58,9 +50,12 @@ std::string World::check_launch(const server::LaunchRequest& request) {
     if (worker->alive && worker->device == run.device)
       violated(who + " is launched on " + run.device + ", where run " + std::to_string(worker->run) + " lives");
   }
+  const std::vector<Snapshot> runs = snapshots();
+  note_results(runs);
   for (const std::string& key : read([&](db::Connection& c) { return db::RunStore(c).dependencies(run.id); })) {
     if (!has_result_.contains(key)) violated(who + " is launched before " + key + " has completed");
   }
+  check_limits(run.id);
   check_admission(run, run.device);
   forced_.erase(run.id);
   if (verbose_) happened(who + " is launched on " + run.device);
@@ -79,14 +74,37 @@ void World::check_admission(const db::RunRow& run, const std::string& device) {
   hurried_.erase(run.id);
 }
 
+void World::check_limits(std::int64_t launched) {
+  for (const db::ExperimentRow& experiment : read([&](db::Connection& c) { return db::ExperimentStore(c).all(); })) {
+    if (experiment.max_concurrent == 0) continue;
+    const auto [lists_it, live] = read([&](db::Connection& c) {
+      std::set<std::int64_t> live_members;
+      bool found = false;
+      for (const db::MemberRow& member : db::ExperimentStore(c).members(experiment.id)) {
+        found = found || member.run_id == launched;
+        if (core::is_live(db::RunStore(c).get(member.run_id).state)) live_members.insert(member.run_id);
+      }
+      return std::pair(found, static_cast<int>(live_members.size()));
+    });
+    if (lists_it && live > experiment.max_concurrent)
+      violated(experiment.name + " runs " + std::to_string(live) + " at once, more than its max_concurrent");
+  }
+}
+
+void World::note_results(const std::vector<Snapshot>& runs) {
+  for (const Snapshot& run : runs) {
+    if (run.state == RunState::completed || run.state == RunState::pruned) has_result_.insert(run.key);
+  }
+}
+
 void World::check_round() {
   const std::vector<Snapshot> runs = snapshots();
+  note_results(runs);
   std::set<std::string> keys;
   std::map<std::int64_t, const Snapshot*> by_id;
   for (const Snapshot& run : runs) {
     keys.insert(run.key);
     by_id[run.id] = &run;
-    if (run.state == RunState::completed || run.state == RunState::pruned) has_result_.insert(run.key);
     if (run.state == RunState::completed && done_.insert(run.id).second && !machine_.completed.contains({run.id, run.attempt}))
       violated("run " + std::to_string(run.id) + " is completed, but its worker never said so");
     const auto crashes = machine_.crashes.find(run.id);
@@ -105,26 +123,12 @@ void World::check_round() {
     if (!core::is_live(run.state) || run.attempt != worker->attempt || run.device != worker->device)
       violated("a worker of run " + std::to_string(run.id) + " lives and was forgotten");
   }
-  for (const auto& [experiment, limit] : limits_) {
-    if (limit == 0) continue;
-    const std::int64_t live = read([&](db::Connection& c) {
-      SQLite::Statement& row = c.prepare(
-          "SELECT count(DISTINCT r.id) FROM members m JOIN experiments e ON e.id = m.experiment_id JOIN runs r ON r.id = m.run_id "
-          "WHERE e.name = ? AND r.state = 'starting'");
-      row.bind(1, experiment);
-      row.executeStep();
-      const std::int64_t count = row.getColumn(0).getInt64();
-      row.reset();
-      return count;
-    });
-    if (live > limit) violated(experiment + " starts " + std::to_string(live) + " runs at once, more than its max_concurrent");
-  }
 }
 
 void World::check_end() {
   for (const db::RunRow& run : read([](db::Connection& c) { return db::RunStore(c).in_states(core::all_run_states()); })) {
     if (!core::is_terminal(run.state))
-      violated("run " + std::to_string(run.id) + " never ends: it is " + core::to_string(run.state) + ", " + daemon_->reasons.of(run.id));
+      violated("run " + std::to_string(run.id) + " never ends: it is " + core::to_string(run.state) + ", " + reasons_.of(run.id));
     ++coverage_.ends[core::to_string(run.state)];
     if (unwanted_.contains(run.id) && run.state == RunState::queued) violated("run " + std::to_string(run.id) + " came back to the queue");
     check_history(run);
@@ -137,7 +141,8 @@ void World::check_history(const db::RunRow& run) {
   std::string last;
   for (const db::RunEventRow& e : read([&](db::Connection& c) { return db::RunStore(c).events(run.id); })) {
     if (e.from != last) violated(who + " went on from " + e.from + " after it had become " + last);
-    if (!e.from.empty() && !core::is_legal(core::run_state_from(e.from), core::run_state_from(e.to)))
+    const bool is_note = e.from == e.to && e.to == core::to_string(RunState::queued);  // a person's force
+    if (!e.from.empty() && !is_note && !core::is_legal(core::run_state_from(e.from), core::run_state_from(e.to)))
       violated(who + " went from " + e.from + " to " + e.to);
     last = e.to;
   }
