@@ -152,6 +152,12 @@ const MetricInfo* find_metric(std::string_view name) {
   return nullptr;
 }
 
+bool is_per_part(std::string_view name) {
+  const MetricInfo* info = find_metric(name);
+  const auto has = [&](std::string_view place) { return info->name.find(place) != std::string_view::npos; };
+  return info && (has("{l}") || has("{e}"));
+}
+
 std::string metric_title(std::string_view name) {
   const MetricInfo* info = find_metric(name);
   if (!info) return std::string(name);

@@ -24,6 +24,9 @@ const std::vector<MetricInfo>& metric_catalog();
 // The entry of a concrete name such as router/layer_3_maxvio or train/moe/load/e007; nullptr when the name is not catalogued.
 const MetricInfo* find_metric(std::string_view name);
 
+// Of one layer or one expert: a model has hundreds of those, with charts of their own. False for a name that is not catalogued.
+bool is_per_part(std::string_view name);
+
 // The title with its numbers filled in ("MaxVio, layer 3"); an uncatalogued name is its own title.
 std::string metric_title(std::string_view name);
 

@@ -3,9 +3,11 @@
 #include <vector>
 
 #include "core/json_number.h"
+#include "core/metric_catalog.h"
 #include "db/file_store.h"
 #include "db/load_store.h"
 #include "db/metric_store.h"
+#include "db/result_store.h"
 #include "db/run_store.h"
 #include "server/ingest.h"
 
@@ -35,6 +37,13 @@ void apply_expert_load(db::Connection& c, std::int64_t run, const core::Event& e
   db::LoadStore(c).put(run, event.attempt,
                        {event.step, p.at("layers").get<std::vector<std::int64_t>>(), p.at("slots").get<std::int64_t>(),
                         p.at("experts").get<std::int64_t>(), p.at("counts").get<std::vector<std::int64_t>>()});
+}
+
+// The series keep one attempt only; what each completed one has reached stays, so that repeats can be compared.
+void keep_result(db::Connection& c, std::int64_t run, int attempt) {
+  std::map<std::string, double> values = db::MetricStore(c).latest(run);
+  std::erase_if(values, [](const auto& entry) { return core::is_per_part(entry.first); });
+  db::ResultStore(c).put_final_values(run, attempt, values);
 }
 
 }  // namespace
@@ -69,6 +78,7 @@ void apply_event(db::Connection& c, std::int64_t run, const core::Event& event, 
       if (p.at("status") == "completed" && p.contains("values"))
         db::MetricStore(c).put_missing(run, event.attempt, event.step, values_of(p));
       runs.set_final_word(run, event.attempt, {p.at("status").get<std::string>(), p.value("reason", ""), p.value("message", "")});
+      if (p.at("status") == "completed") keep_result(c, run, event.attempt);
       break;
     case core::EventType::alert:
     case core::EventType::log:

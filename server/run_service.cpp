@@ -17,6 +17,7 @@
 #include "server/device_monitor.h"
 #include "server/event_bus.h"
 #include "server/lr_sweep_store.h"
+#include "server/experiment_statistics.h"
 #include "server/paths.h"
 #include "server/submission.h"
 #include "server/view_builder.h"
@@ -149,6 +150,10 @@ ResultTable RunService::results(ExperimentId id) const {
 
 LrSweepReport RunService::lr_sweep(ExperimentId id) const {
   return database_.read([&](db::Connection& c) { return read_lr_sweep(c, id); });
+}
+
+ExperimentStatistics RunService::statistics(ExperimentId id, const std::string& metric) const {
+  return database_.read([&](db::Connection& c) { return experiment_statistics(c, db::ExperimentStore(c).get(id), metric); });
 }
 
 RunView RunService::act(RunVerb verb, RunId id) {

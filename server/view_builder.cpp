@@ -18,11 +18,7 @@ constexpr double kMsPerSecond = 1000;
 bool belongs_in_summary(const std::string& name) {
   static thread_local std::unordered_map<std::string, bool> known;
   const auto [entry, is_new] = known.try_emplace(name, true);
-  if (is_new) {
-    const core::MetricInfo* info = core::find_metric(name);
-    const auto has = [&](std::string_view place) { return info->name.find(place) != std::string_view::npos; };
-    entry->second = !info || !(has("{l}") || has("{e}"));
-  }
+  if (is_new) entry->second = !core::is_per_part(name);
   return entry->second;
 }
 

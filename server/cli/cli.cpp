@@ -25,6 +25,8 @@ void add_verbs(Verbs& verbs) {
   add_wait_verb(verbs);
   add_ls_verb(verbs);
   add_results_verb(verbs);
+  add_stats_verb(verbs);
+  add_compare_verb(verbs);
   add_show_verb(verbs);
   add_logs_verb(verbs);
   add_control_verbs(verbs);

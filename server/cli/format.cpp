@@ -64,6 +64,10 @@ std::string percent(double fraction) {
   return print("%.0f%%", std::floor(fraction * 100));
 }
 
+std::string significant(double value) {
+  return print("%.6g", value);
+}
+
 std::string full(double value) {
   char text[64];
   const auto [end, error] = std::to_chars(text, text + sizeof text, value);

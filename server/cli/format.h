@@ -15,6 +15,7 @@ std::string large(double value);                       // "1.23G", "4.5k"
 std::string megabytes(double mb);                      // "830 MB", "12.4 GB"
 std::string duration(double seconds);                  // "42s", "3m 05s", "2h 10m", "1d 03h"
 std::string percent(double fraction);                  // "62%"
+std::string significant(double value);                 // six digits: "4.31667", "1.2e-05"
 std::string full(double value);                        // shortest text that reads back as the same double
 
 // Of JSON answers: the text of a number in full precision, of a string, "" of null.

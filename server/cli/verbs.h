@@ -35,6 +35,8 @@ void add_sweep_verb(Verbs& verbs);
 void add_ls_verb(Verbs& verbs);
 void add_show_verb(Verbs& verbs);
 void add_results_verb(Verbs& verbs);
+void add_stats_verb(Verbs& verbs);
+void add_compare_verb(Verbs& verbs);
 void add_logs_verb(Verbs& verbs);
 void add_wait_verb(Verbs& verbs);
 void add_control_verbs(Verbs& verbs);  // pause, resume, cancel, kill, retry, rerun, priority, force

@@ -24,6 +24,9 @@ void get_results(Api& api, const Call& call, httplib::Response& response);
 void get_lr_sweep(Api& api, const Call& call, httplib::Response& response);
 void act_on_experiment(Api& api, const Call& call, httplib::Response& response);
 
+// statistics_api.cpp
+void get_statistics(Api& api, const Call& call, httplib::Response& response);
+
 // runs_api.cpp
 void list_runs(Api& api, const Call& call, httplib::Response& response);
 void get_run(Api& api, const Call& call, httplib::Response& response);

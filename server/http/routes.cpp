@@ -14,6 +14,7 @@ const std::vector<Route>& routes() {
       {"GET", "/api/v1/experiments/{id}", get_experiment},
       {"GET", "/api/v1/experiments/{id}/results", get_results},
       {"GET", "/api/v1/experiments/{id}/lr-sweep", get_lr_sweep},
+      {"GET", "/api/v1/experiments/{id}/statistics", get_statistics},
       {"POST", "/api/v1/experiments/{id}/{verb}", act_on_experiment},
       {"GET", "/api/v1/runs", list_runs},
       {"POST", "/api/v1/runs/{verb}", act_on_runs},
