@@ -131,7 +131,8 @@ int compare(const Options& options) {
 void add_compare_verb(Verbs& verbs) {
   auto options = std::make_shared<Options>();
   CLI::App& verb = verbs.add("compare", "Runs side by side: the knobs in which they differ, their latest metrics",
-                             "  moelab compare a0_no_lb a1_lb_penalty\n  moelab compare 3 4 5 --csv", [options] { return compare(*options); });
+                             "  moelab compare a0_no_lb a1_lb_penalty\n  moelab compare 3 4 5 --csv",
+                             [options] { return compare(*options); });
   verb.add_option("RUN", options->runs, "Two or more, by id, name, or EXPERIMENT/NAME")->required()->expected(2, 100);
   auto* json_flag = verb.add_flag("--json", options->as_json, "As JSON");
   verb.add_flag("--csv", options->as_csv, "As CSV, in full precision")->excludes(json_flag);

@@ -79,9 +79,14 @@ bool has_several_baselines(const json& families) {
 }
 
 Table people_table(const json& statistics, const Terminal& terminal) {
-  Table table(
-      {{"family"}, {"n", true}, {"mean" + plus_minus(terminal) + "sd", true}, {"delta" + plus_minus(terminal) + "ci/2", true}, {"p", true},
-       {"verdict"}, {"against"}, {"left out", false, true}});
+  Table table({{"family"},
+               {"n", true},
+               {"mean" + plus_minus(terminal) + "sd", true},
+               {"delta" + plus_minus(terminal) + "ci/2", true},
+               {"p", true},
+               {"verdict"},
+               {"against"},
+               {"left out", false, true}});
   const json& families = statistics.at("families");
   const int decimals = decimals_for(families);
   const bool several = has_several_baselines(families);
@@ -98,15 +103,30 @@ Table people_table(const json& statistics, const Terminal& terminal) {
 }
 
 Table csv_table(const json& statistics) {
-  Table table({{"family"}, {"baseline"}, {"members"}, {"n"}, {"mean"}, {"sd"}, {"ci_low"}, {"ci_high"}, {"pairs"}, {"delta"}, {"delta_sd"},
-               {"delta_ci_low"}, {"delta_ci_high"}, {"p"}, {"verdict"}, {"left_out"}});
+  Table table({{"family"},
+               {"baseline"},
+               {"members"},
+               {"n"},
+               {"mean"},
+               {"sd"},
+               {"ci_low"},
+               {"ci_high"},
+               {"pairs"},
+               {"delta"},
+               {"delta_sd"},
+               {"delta_ci_low"},
+               {"delta_ci_high"},
+               {"p"},
+               {"verdict"},
+               {"left_out"}});
   const auto at = [](const json& object, const std::string& key) { return object.is_null() ? "" : plain(object.at(key)); };
   for (const json& family : statistics.at("families")) {
     const json& delta = family.at("delta");
     const json delta_ci = delta.is_null() ? json(nullptr) : delta.at("ci");
+    const json& ci = family.at("ci");
     table.add({text_or(family, "family"), text_or(family, "baseline"), at(family, "members"), at(family, "n"), at(family, "mean"),
-               at(family, "sd"), at(family.at("ci"), "low"), at(family.at("ci"), "high"), at(delta, "n"), at(delta, "mean"), at(delta, "sd"),
-               at(delta_ci, "low"), at(delta_ci, "high"), at(delta, "p"), text_or(family, "verdict"), excluded_text(family.at("excluded"))});
+               at(family, "sd"), at(ci, "low"), at(ci, "high"), at(delta, "n"), at(delta, "mean"), at(delta, "sd"), at(delta_ci, "low"),
+               at(delta_ci, "high"), at(delta, "p"), text_or(family, "verdict"), excluded_text(family.at("excluded"))});
   }
   return table;
 }
@@ -132,10 +152,12 @@ std::string footer(const json& statistics, const Terminal& terminal) {
   const int decimals = decimals_for(statistics.at("families"));
   const json& noise = statistics.at("noise");
   std::string text =
-      "noise floor   " + spread_text(noise.at("seeds"), "families", decimals, "unknown: no family has two completed seeds (seeds: [0, 1, 2])") +
+      "noise floor   " +
+      spread_text(noise.at("seeds"), "families", decimals, "unknown: no family has two completed seeds (seeds: [0, 1, 2])") +
       "\nrepeat noise  " +
       spread_text(noise.at("repeats"), "runs", decimals, "unknown: no run was trained twice (moelab submit FILE --force)") + "\n";
-  if (noise.at("repeats").at("diverged") != 0) text += "              " + noise.at("repeats").at("diverged").dump() + " repeats diverged\n";
+  const json& diverged = noise.at("repeats").at("diverged");
+  if (diverged != 0) text += "              " + diverged.dump() + " repeats diverged\n";
   const std::string excluded = excluded_text(statistics.at("excluded"));
   if (!excluded.empty()) text += terminal.paint(Tone::warn, "left out      " + excluded) + "\n";
   return text + terminal.paint(Tone::faint, "ci: 95% by Student's t; p: paired t-test, not corrected for the number of families") + "\n";

@@ -52,7 +52,7 @@ struct Study : test::TempDatabase {
     database.write([&](db::Connection& c) {
       db::RunStore runs(c);
       if (core::is_terminal(runs.get(run).state)) runs.requeue(run, true, "", test::at_s(1));
-      const int attempt = runs.begin_attempt(run, "cpu0", test::at_s(1));
+      const int attempt = runs.begin_attempt(run, {"cpu0"}, test::at_s(1));
       runs.set_final_word(run, attempt, {status, reason, ""});
       if (status == "completed") db::ResultStore(c).put_final_values(run, attempt, values);
       db::AttemptEnd end;

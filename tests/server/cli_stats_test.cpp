@@ -20,9 +20,9 @@ TEST_CASE("stats: a table with deltas and verdicts, the noise, and what is left 
   CAPTURE(said.err);
   CAPTURE(said.out);
   REQUIRE(said.code == 0);
-  for (const char* part : {"balance  eval/loss (nats, lower is better)", "delta against none (*)", "none *", "4.3167 +- 0.0306",
-                           "-0.0600 +- 0.0248", "0.0091", "distinguishable at n = 3", "noise floor   0.0358 (pooled sd of 2 families, 4 degrees",
-                           "repeat noise  unknown"})
+  for (const char* part :
+       {"balance  eval/loss (nats, lower is better)", "delta against none (*)", "none *", "4.3167 +- 0.0306", "-0.0600 +- 0.0248", "0.0091",
+        "distinguishable at n = 3", "noise floor   0.0358 (pooled sd of 2 families, 4 degrees", "repeat noise  unknown"})
     CHECK_MESSAGE(has(said.out, part), part);
   CHECK_FALSE(has(said.out, "left out"));
 

@@ -36,7 +36,7 @@ struct SeedsServed : Served {
     const int attempt = home.database.write([&](db::Connection& c) {
       db::RunStore runs(c);
       if (core::is_terminal(runs.get(id).state)) runs.requeue(id, true, "", home.clock.now());
-      return runs.begin_attempt(id, "cpu0", home.clock.now());
+      return runs.begin_attempt(id, {"cpu0"}, home.clock.now());
     });
     JournalWriter journal(home.paths.journal(id), attempt);
     journal.started(0);
