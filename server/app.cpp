@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "db/database.h"
+#include "server/device_health.h"
 #include "server/device_inventory.h"
 #include "server/device_monitor.h"
 #include "server/dispatcher.h"
@@ -73,10 +74,11 @@ struct App::Parts {
         paths(std::filesystem::absolute(given.home)),
         lock(paths.home()),
         launcher(given.worker.empty() ? default_worker() : given.worker),
-        inventory(make_inventory(given.cpu_slots)) {
+        inventory(make_inventory(given.cpu_slots, given.pin_cpus)) {
     rebuild_if_lost(paths, clock);
     database.emplace(paths.database());
-    devices.emplace(*inventory, clock);
+    health.emplace(*database, clock);
+    devices.emplace(*inventory, clock, GpuRules{}, &*health);
     ingest.emplace(*database, paths, clock, bus);
     dispatcher.emplace(*database, paths, clock, launcher, *devices, *ingest, bus, reasons,
                        DispatcherOptions{options.grace, std::chrono::seconds(1), options.max_concurrent, false});
@@ -93,6 +95,7 @@ struct App::Parts {
   EventBus bus;
   WaitReasons reasons;
   std::optional<db::Database> database;
+  std::optional<DeviceHealth> health;
   std::optional<DeviceMonitor> devices;
   std::optional<Ingest> ingest;
   std::optional<Dispatcher> dispatcher;

@@ -16,6 +16,7 @@ struct AppOptions {
   std::filesystem::path home;           // created if missing
   std::filesystem::path worker;         // moelab-worker; empty = beside this executable
   int cpu_slots = 0;                    // 0 = min(4, cores)
+  bool pin_cpus = true;                 // each slot to CPUs of its own
   int max_concurrent = 0;               // runs at once, whatever the devices; 0 = no limit
   std::chrono::milliseconds tick{100};  // of dispatcher and ingest
   std::chrono::seconds grace{60};       // between SIGTERM and SIGKILL of a worker; a checkpoint must fit in

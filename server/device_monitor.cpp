@@ -53,6 +53,11 @@ DeviceView describe(const Device& d) {
   return view;
 }
 
+DeviceView known(std::optional<DeviceView> view, const std::string& id) {
+  if (!view) throw core::Error(core::ErrorKind::not_found, "no device is called " + id + "; `moelab gpus` lists them");
+  return *std::move(view);
+}
+
 }  // namespace
 
 std::string to_string(DeviceState state) {
@@ -67,17 +72,20 @@ std::string to_string(DeviceState state) {
   throw core::Error(core::ErrorKind::internal, "a device state without a name");
 }
 
-DeviceMonitor::DeviceMonitor(DeviceInventory& inventory, const core::Clock& clock, GpuRules rules)
-    : inventory_(inventory), clock_(clock), rules_(rules) {}
+DeviceMonitor::DeviceMonitor(DeviceInventory& inventory, const core::Clock& clock, GpuRules rules, DeviceHealth* health)
+    : inventory_(inventory), clock_(clock), rules_(rules), health_(health) {}
 
 bool DeviceMonitor::refresh(const std::vector<Lease>& leases) {
-  std::vector<Device> devices = inventory_.list();  // slow, so before the lock
+  // Slow, so before the lock.
+  std::vector<Device> devices = inventory_.list();
+  std::map<std::string, db::DeviceRow> health = health_ ? health_->rows() : std::map<std::string, db::DeviceRow>{};
   const std::lock_guard lock(mutex_);
   const std::vector<DeviceView> before = std::move(view_.devices);
   leases_ = leases;
   remember_levels(devices);
   read_at_ = clock_.now();
   devices_ = std::move(devices);
+  health_rows_ = std::move(health);
   view_.inventory = inventory_.name();
   view_.note = inventory_.note();
   judge();
@@ -122,7 +130,17 @@ void DeviceMonitor::judge() {
 // What does not pass by itself, leased or not.
 std::optional<DeviceMonitor::Judged> DeviceMonitor::judge_use(const Device& device) const {
   if (!device.fault.empty()) return Judged{DeviceState::faulty, device.id + " " + device.fault};
+  const auto found = health_rows_.find(DeviceHealth::key(device));
+  const db::DeviceRow health = found == health_rows_.end() ? db::DeviceRow{} : found->second;
+  if (health.disabled) {
+    const std::string reason = health.disabled_reason.empty() ? "" : ": " + health.disabled_reason;
+    return Judged{DeviceState::disabled, device.id + " is disabled by hand" + reason};
+  }
   if (device.mig) return Judged{DeviceState::disabled, device.id + " is in MIG mode"};
+  if (health.quarantined_until && clock_.now() < *health.quarantined_until) {
+    const std::string until = clock_words(*health.quarantined_until, clock_.now());
+    return Judged{DeviceState::quarantined, device.id + " is quarantined until " + until + ": " + health.quarantine_reason};
+  }
   return std::nullopt;
 }
 
@@ -262,6 +280,42 @@ Seat DeviceMonitor::placement(const std::string& device, std::int64_t pid) const
   const std::lock_guard lock(mutex_);
   const auto granted = std::find_if(devices_.begin(), devices_.end(), [&](const Device& d) { return d.id == device; });
   return granted == devices_.end() ? Seat{} : check_placement(devices_, device, pid, idle_limit_mb(*granted));
+}
+
+template <class Change>
+std::optional<DeviceView> DeviceMonitor::change_health(const std::string& id, Change&& change) {
+  if (!health_) return std::nullopt;
+  const auto is_it = [&](const auto& d) { return d.id == id; };
+  std::optional<Device> device;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(devices_.begin(), devices_.end(), is_it);
+    if (found == devices_.end()) return std::nullopt;
+    device = *found;
+  }
+  change(*device);
+  std::map<std::string, db::DeviceRow> health = health_->rows();
+  const std::lock_guard lock(mutex_);
+  health_rows_ = std::move(health);
+  judge();
+  const auto view = std::find_if(view_.devices.begin(), view_.devices.end(), is_it);
+  return view == view_.devices.end() ? std::nullopt : std::optional(*view);
+}
+
+void DeviceMonitor::attempt_ended(const std::string& id, std::int64_t run_id, DeviceVerdict verdict) {
+  if (verdict != DeviceVerdict::neutral) change_health(id, [&](const Device& d) { health_->attempt_ended(d, run_id, verdict); });
+}
+
+void DeviceMonitor::quarantine(const std::string& id, const std::string& reason) {
+  change_health(id, [&](const Device& d) { health_->quarantine(d, reason); });
+}
+
+DeviceView DeviceMonitor::enable(const std::string& id) {
+  return known(change_health(id, [&](const Device& d) { health_->enable(d); }), id);
+}
+
+DeviceView DeviceMonitor::disable(const std::string& id, const std::string& reason) {
+  return known(change_health(id, [&](const Device& d) { health_->disable(d, reason); }), id);
 }
 
 }  // namespace moelab::server

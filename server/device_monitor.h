@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "server/device_health.h"
 #include "server/device_inventory.h"
 #include "server/placement.h"
 #include "server/views.h"
@@ -63,7 +64,8 @@ struct DeviceStanding {
 
 class DeviceMonitor {
  public:
-  DeviceMonitor(DeviceInventory& inventory, const core::Clock& clock, GpuRules rules = {});
+  // Without `health` nothing is quarantined or disabled.
+  DeviceMonitor(DeviceInventory& inventory, const core::Clock& clock, GpuRules rules = {}, DeviceHealth* health = nullptr);
 
   // Reads the inventory and judges it. True when the state, holders or note of any device have changed.
   bool refresh(const std::vector<Lease>& leases);
@@ -84,11 +86,20 @@ class DeviceMonitor {
   // Where the last reading shows the worker `pid` that was granted `device`.
   Seat placement(const std::string& device, std::int64_t pid) const;
 
+  // What device_health.h says of it; judged anew at once. The dispatcher's two ignore devices that are not here any more, a
+  // person's two fail with Error(not_found).
+  void attempt_ended(const std::string& device, std::int64_t run_id, DeviceVerdict verdict);
+  void quarantine(const std::string& device, const std::string& reason);
+  DeviceView enable(const std::string& device);
+  DeviceView disable(const std::string& device, const std::string& reason);
+
  private:
   struct Judged {
     DeviceState state;
     std::string why;
   };
+  template <class Change>
+  std::optional<DeviceView> change_health(const std::string& device, Change&& change);
   void judge();
   Judged judge_free(const Device& device);
   std::optional<Judged> judge_use(const Device& device) const;
@@ -104,9 +115,11 @@ class DeviceMonitor {
   DeviceInventory& inventory_;
   const core::Clock& clock_;
   const GpuRules rules_;
+  DeviceHealth* const health_;
   mutable std::mutex mutex_;  // guards what follows
   std::vector<Device> devices_;
   std::vector<Lease> leases_;
+  std::map<std::string, db::DeviceRow> health_rows_;  // by DeviceHealth::key
   DevicesView view_;
   std::vector<DeviceStanding> standings_;
   core::TimePoint read_at_;

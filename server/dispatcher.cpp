@@ -127,13 +127,17 @@ void Dispatcher::reap(const db::RunRow& run) {
     if (run.exit_code) end_of_worker.code = static_cast<int>(*run.exit_code);
     if (run.signal) end_of_worker.signal = static_cast<int>(*run.signal);
   }
+  DeviceVerdict verdict = DeviceVerdict::neutral;
   change(run.id, [&](db::RunStore& runs) {
     const db::RunRow present = runs.get(run.id);  // the journal, or a person, may have changed it since
-    const db::AttemptEnd end = judge(present, end_of_worker, runs.final_word(run.id, run.attempt), policy, clock_.now());
+    const auto word = runs.final_word(run.id, run.attempt);
+    const db::AttemptEnd end = judge(present, end_of_worker, word, policy, clock_.now());
     runs.end_attempt(run.id, end, clock_.now());
+    verdict = verdict_on_device(present, end_of_worker, word, end);
     spdlog::info("run {} {} -> {}{}{}", run.id, core::to_string(present.state), core::to_string(end.to), end.reason.empty() ? "" : ": ",
                  end.reason);
   });
+  devices_.attempt_ended(run.device, run.id, verdict);
   asked_to_leave_.erase(run.id);
   progress_.forget(run.id);
   if (run.process) launcher_.forget(*run.process);
@@ -149,7 +153,7 @@ bool Dispatcher::has_given_back(const db::RunRow& run, const Exit& exit) {
   }
   if (devices_.is_released(run.device, run.id)) return true;
   if (!run.gone_at || clock_.now() - *run.gone_at < kReleasePatience) return false;
-  spdlog::warn("run {}: {} has not given its memory back {} s after the worker went", run.id, run.device, kReleasePatience.count());
+  devices_.quarantine(run.device, "the memory of run " + std::to_string(run.id) + " was not given back");
   return true;
 }
 
@@ -292,8 +296,9 @@ void Dispatcher::launch(const Launch& next) {
   });
   db::ProcessIdentity process;
   try {
-    process = launcher_.spawn({run.id, attempt, paths_.run(run.id), paths_.cache(), device.kind, device.index,
-                               static_cast<int>(config.resources.cpus.value_or(device.threads)), config.resources});
+    const int threads = static_cast<int>(config.resources.cpus.value_or(device.threads));
+    process = launcher_.spawn({run.id, attempt, paths_.run(run.id), paths_.cache(), device.kind, device.index, threads, config.resources,
+                               device.uuid, device.cpus});
   } catch (const core::Error& e) {
     const bool again = run.restarts < run.resources.max_restarts;
     change(run.id, [&](db::RunStore& runs) {

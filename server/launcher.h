@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/config.h"
 #include "db/run_store.h"
@@ -22,6 +23,8 @@ struct LaunchRequest {
   int gpu_index = 0;  // for a GPU: in PCI bus order
   int threads = 1;
   core::ResourceConfig resources;  // as the run's file says
+  std::string gpu_uuid;            // of a GPU; empty = known by its index only
+  std::vector<int> cpus;           // to pin the worker to; empty = not at all
 };
 
 // How a worker has ended. A worker that an earlier daemon started is not our child: then nobody can tell, both are empty.

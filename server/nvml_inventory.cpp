@@ -176,9 +176,12 @@ class NvmlInventory final : public DeviceInventory {
 
   // Gives a reading the number that its GPU had before, by UUID; a lost GPU no longer tells that, so by index.
   void identify_gpu(Device& gpu) {
-    const auto earlier = std::find_if(known_.begin(), known_.end(), [&](const Device& known) {
-      return gpu.uuid.empty() ? known.index == gpu.index : known.uuid == gpu.uuid;
-    });
+    const auto same_uuid = [&](const Device& known) { return !gpu.uuid.empty() && known.uuid == gpu.uuid; };
+    const auto same_index = [&](const Device& known) {
+      return (gpu.uuid.empty() || known.uuid.empty()) && known.index == gpu.index;
+    };
+    auto earlier = std::find_if(known_.begin(), known_.end(), same_uuid);
+    if (earlier == known_.end()) earlier = std::find_if(known_.begin(), known_.end(), same_index);
     if (earlier != known_.end()) {
       gpu.id = earlier->id;
       if (gpu.uuid.empty()) gpu.uuid = earlier->uuid;

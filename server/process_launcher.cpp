@@ -1,6 +1,7 @@
 #include "server/process_launcher.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -25,12 +27,28 @@ constexpr int kExitNotStarted = 127;
   throw core::Error(core::ErrorKind::storage, "a worker cannot be started: " + what + ": " + std::strerror(errno));
 }
 
+// By UUID where it is known: CUDA does not count a GPU that has fallen off the bus, NVML does, so their indices may differ.
+std::string visible_devices(const LaunchRequest& request) {
+  if (request.kind != DeviceKind::gpu) return "";
+  return request.gpu_uuid.empty() ? std::to_string(request.gpu_index) : request.gpu_uuid;
+}
+
+// Where the worker may run; nothing = wherever the daemon may. One that was given more threads than its slot has CPUs is better
+// off unpinned.
+std::optional<cpu_set_t> affinity(const LaunchRequest& request) {
+  if (request.cpus.empty() || static_cast<std::size_t>(request.threads) > request.cpus.size()) return std::nullopt;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int cpu : request.cpus) CPU_SET(cpu, &set);
+  return set;
+}
+
 // The daemon's environment without its own secrets, plus what a job sees.
 std::vector<std::string> make_environment(const LaunchRequest& request) {
   const std::string threads = std::to_string(request.threads);
   const std::vector<std::pair<std::string, std::string>> added{
       {"CUDA_DEVICE_ORDER", "PCI_BUS_ID"},
-      {"CUDA_VISIBLE_DEVICES", request.kind == DeviceKind::gpu ? std::to_string(request.gpu_index) : ""},
+      {"CUDA_VISIBLE_DEVICES", visible_devices(request)},
       {"MOELAB_RUN_ID", std::to_string(request.run_id)},
       {"MOELAB_RUN_DIR", request.run_dir.string()},
       {"MOELAB_ATTEMPT", std::to_string(request.attempt)},
@@ -66,8 +84,11 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 // After fork in a program with threads: only async-signal-safe calls. Never returns.
-[[noreturn]] void become_worker(int gate, int log, const char* directory, char* const* arguments, char* const* environment) {
+[[noreturn]] void become_worker(int gate, int log, const cpu_set_t* cpus, const char* directory, char* const* arguments,
+                                char* const* environment) {
   ::setsid();
+  // CPUs may have been taken from the daemon since it divided them; the worker then runs unpinned.
+  if (cpus) ::sched_setaffinity(0, sizeof *cpus, cpus);
   const int null = ::open("/dev/null", O_RDONLY);
   if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(log, STDOUT_FILENO) < 0 || ::dup2(log, STDERR_FILENO) < 0 ||
       ::dup2(gate, kGateFd) < 0) {
@@ -115,6 +136,7 @@ db::ProcessIdentity ProcessLauncher::spawn(const LaunchRequest& request) {
   const std::vector<char*> argument_pointers = pointers(arguments);
   const std::vector<char*> environment_pointers = pointers(environment);
   const std::string directory = request.run_dir.string();
+  const std::optional<cpu_set_t> cpus = affinity(request);
 
   const int log = ::open((request.run_dir / "worker.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) fail((request.run_dir / "worker.log").string() + " cannot be opened");
@@ -124,7 +146,9 @@ db::ProcessIdentity ProcessLauncher::spawn(const LaunchRequest& request) {
     fail("no pipe");
   }
   const pid_t pid = ::fork();
-  if (pid == 0) become_worker(gate[0], log, directory.c_str(), argument_pointers.data(), environment_pointers.data());
+  if (pid == 0) {
+    become_worker(gate[0], log, cpus ? &*cpus : nullptr, directory.c_str(), argument_pointers.data(), environment_pointers.data());
+  }
   ::close(log);
   ::close(gate[0]);
   if (pid < 0) {

@@ -321,6 +321,18 @@ DevicesView RunService::devices() const {
   return devices_.view();
 }
 
+DeviceView RunService::enable_device(const std::string& id) {
+  DeviceView view = devices_.enable(id);
+  bus_.devices_changed();
+  return view;
+}
+
+DeviceView RunService::disable_device(const std::string& id, const std::string& reason) {
+  DeviceView view = devices_.disable(id, reason);
+  bus_.devices_changed();
+  return view;
+}
+
 HealthView RunService::health() const {
   HealthView view;
   view.version = version_;

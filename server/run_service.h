@@ -88,6 +88,9 @@ class RunService {
   std::filesystem::path log_file(RunId id) const;  // worker.log; may not exist yet
 
   DevicesView devices() const;
+  // enable lifts a quarantine as well. not_found for an id that is no device.
+  DeviceView enable_device(const std::string& id);
+  DeviceView disable_device(const std::string& id, const std::string& reason);
   HealthView health() const;
 
   // Experiments that list `id`: whose views change when the run changes.

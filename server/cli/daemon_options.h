@@ -13,6 +13,7 @@ namespace moelab::server::cli {
 struct DaemonOptions {
   std::string home;
   int cpu_slots = 0;
+  bool unpinned = false;
   int max_concurrent = 0;
   AppOptions app() const;
 };

@@ -16,7 +16,9 @@ using nlohmann::json;
 // Its runs, and the sentence about it.
 std::string holder(const json& device) {
   std::string text;
-  for (const json& run : device.at("runs")) text += (text.empty() ? "" : ", ") + ("run " + run.at("id").dump() + " " + text_or(run, "name"));
+  for (const json& run : device.at("runs")) {
+    text += (text.empty() ? "run " : ", run ") + run.at("id").dump() + " " + text_or(run, "name");
+  }
   const std::string note = text_or(device, "note");
   return text.empty() || note.empty() ? text + note : text + "; " + note;
 }
@@ -79,6 +81,23 @@ int health(bool as_json, bool only_url) {
   return core::kExitDone;
 }
 
+void add_switch(Verbs& verbs, CLI::App& gpus_verb, const std::string& name, const std::string& summary, const std::string& examples) {
+  auto devices = std::make_shared<std::vector<std::string>>();
+  auto reason = std::make_shared<std::string>();
+  CLI::App& verb = verbs.add_to(gpus_verb, name, summary, examples, [name, devices, reason] {
+    const Client client = Client::connect();
+    for (const std::string& id : *devices) {
+      const json device =
+          client.post("/api/v1/devices/" + id + "/" + name, reason->empty() ? json::object() : json{{"reason", *reason}});
+      const std::string note = text_or(device, "note");
+      std::cout << text_or(device, "id") << ": " << text_or(device, "state") << (note.empty() ? "" : " - " + note) << "\n";
+    }
+    return core::kExitDone;
+  });
+  verb.add_option("DEVICE", *devices, "Ids as `moelab gpus` lists them: gpu0, cpu1")->required();
+  if (name == "disable") verb.add_option("--reason", *reason, "Shown beside it");
+}
+
 }  // namespace
 
 void add_device_verbs(Verbs& verbs) {
@@ -86,8 +105,17 @@ void add_device_verbs(Verbs& verbs) {
     bool as_json = false, as_csv = false, only_url = false;
   };
   auto devices = std::make_shared<Options>();
+  auto verb = std::make_shared<CLI::App*>(nullptr);
   CLI::App& gpus_verb = verbs.add("gpus", "Devices: which are free, which run holds one, why one is not used",
-                                  "  moelab gpus\n  moelab gpus --json", [devices] { return gpus(devices->as_json, devices->as_csv); });
+                                  "  moelab gpus\n  moelab gpus --json\n  moelab gpus disable gpu0 --reason 'kept for the demo'",
+                                  [&verbs, devices, verb] {
+                                    // The callback of a sub-verb has run before.
+                                    return (*verb)->get_subcommands().empty() ? gpus(devices->as_json, devices->as_csv) : verbs.code();
+                                  });
+  *verb = &gpus_verb;
+  add_switch(verbs, gpus_verb, "enable", "Let runs have devices again that are disabled or in quarantine", "  moelab gpus enable gpu0");
+  add_switch(verbs, gpus_verb, "disable", "Start nothing more on devices; a run that is on one goes on",
+             "  moelab gpus disable gpu0 gpu1 --reason 'kept for the demo'");
   auto* json_flag = gpus_verb.add_flag("--json", devices->as_json, "As JSON");
   gpus_verb.add_flag("--csv", devices->as_csv, "As CSV")->excludes(json_flag);
 

@@ -55,5 +55,7 @@ void get_logs(Api& api, const Call& call, httplib::Response& response);
 
 // devices_api.cpp
 void list_devices(Api& api, const Call& call, httplib::Response& response);
+void enable_device(Api& api, const Call& call, httplib::Response& response);
+void disable_device(Api& api, const Call& call, httplib::Response& response);
 
 }  // namespace moelab::server::http

@@ -1,8 +1,11 @@
-// GET /api/v1/devices.
+// GET /api/v1/devices, and the verbs of a device.
+#include <httplib.h>
+
 #include "server/http/api.h"
 #include "server/http/json_codec.h"
 #include "server/http/query.h"
 #include "server/http/reply.h"
+#include "server/http/request_body.h"
 #include "server/run_service.h"
 
 namespace moelab::server::http {
@@ -10,6 +13,27 @@ namespace moelab::server::http {
 void list_devices(Api& api, const Call& call, httplib::Response& response) {
   const Query query(call.request, {});
   reply_json(response, to_json(api.service.devices()));
+}
+
+namespace {
+
+constexpr std::size_t kMaxReason = 200;
+
+}  // namespace
+
+void enable_device(Api& api, const Call& call, httplib::Response& response) {
+  reply_json(response, to_json(api.service.enable_device(std::string(call.id))));
+}
+
+void disable_device(Api& api, const Call& call, httplib::Response& response) {
+  std::string reason;
+  if (!call.request.body.empty()) {
+    RequestBody body(call.request, {"reason"});
+    reason = body.text("reason");
+    body.finish();
+    if (reason.size() > kMaxReason) throw core::Error(core::ErrorKind::usage, "'reason' has more than 200 characters.");
+  }
+  reply_json(response, to_json(api.service.disable_device(std::string(call.id), reason)));
 }
 
 }  // namespace moelab::server::http

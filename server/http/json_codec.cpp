@@ -92,27 +92,6 @@ json device_run_json(const DeviceRunView& run) {
   return {{"id", run.id}, {"name", run.name}};
 }
 
-json device_json(const DeviceView& device) {
-  return {{"id", device.id},
-          {"kind", device.kind},
-          {"name", device.name},
-          {"index", device.index},
-          {"uuid", device.uuid},
-          {"threads", device.threads},
-          {"cpus", device.cpus},
-          {"memory_total_mb", or_null(device.memory_total_mb)},
-          {"memory_used_mb", or_null(device.memory_used_mb)},
-          {"utilization_pct", or_null(device.utilization_pct)},
-          {"temperature_c", or_null(device.temperature_c)},
-          {"power_w", or_null(device.power_w)},
-          {"state", device.state},
-          {"note", device.note},
-          {"run", device.runs.empty() ? json(nullptr) : device_run_json(device.runs.front())},
-          {"runs", array_of(device.runs, device_run_json)},
-          {"since", or_null(device.since)},
-          {"processes", array_of(device.processes, process_json)}};
-}
-
 json metric_json(const core::MetricInfo& metric) {
   return {{"name", metric.name},   {"unit", metric.unit},   {"direction", core::to_string(metric.direction)},
           {"title", metric.title}, {"group", metric.group}, {"doc", metric.doc}};
@@ -235,8 +214,29 @@ json to_json(const std::vector<SeriesView>& series) {
   return {{"series", array_of(series, series_json)}};
 }
 
+json to_json(const DeviceView& device) {
+  return {{"id", device.id},
+          {"kind", device.kind},
+          {"name", device.name},
+          {"index", device.index},
+          {"uuid", device.uuid},
+          {"threads", device.threads},
+          {"cpus", device.cpus},
+          {"memory_total_mb", or_null(device.memory_total_mb)},
+          {"memory_used_mb", or_null(device.memory_used_mb)},
+          {"utilization_pct", or_null(device.utilization_pct)},
+          {"temperature_c", or_null(device.temperature_c)},
+          {"power_w", or_null(device.power_w)},
+          {"state", device.state},
+          {"note", device.note},
+          {"run", device.runs.empty() ? json(nullptr) : device_run_json(device.runs.front())},
+          {"runs", array_of(device.runs, device_run_json)},
+          {"since", or_null(device.since)},
+          {"processes", array_of(device.processes, process_json)}};
+}
+
 json to_json(const DevicesView& devices) {
-  return {{"inventory", devices.inventory}, {"note", devices.note}, {"devices", array_of(devices.devices, device_json)}};
+  return {{"inventory", devices.inventory}, {"note", devices.note}, {"devices", array_of(devices.devices, [](const DeviceView& device) { return to_json(device); })}};
 }
 
 json to_json(const HealthView& health) {

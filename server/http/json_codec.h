@@ -20,6 +20,7 @@ nlohmann::json to_json(const std::vector<ExperimentView>& experiments);
 nlohmann::json to_json(const ResultTable& table);
 nlohmann::json to_json(const SubmitResult& result);
 nlohmann::json to_json(const std::vector<SeriesView>& series);
+nlohmann::json to_json(const DeviceView& device);
 nlohmann::json to_json(const DevicesView& devices);
 nlohmann::json to_json(const HealthView& health);
 nlohmann::json to_json(const std::vector<core::MetricInfo>& catalog);

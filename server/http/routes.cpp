@@ -31,6 +31,8 @@ const std::vector<Route>& routes() {
       {"POST", "/api/v1/queue/drain", drain_queue},
       {"POST", "/api/v1/queue/release", release_queue},
       {"GET", "/api/v1/devices", list_devices},
+      {"POST", "/api/v1/devices/{id}/enable", enable_device},
+      {"POST", "/api/v1/devices/{id}/disable", disable_device},
       {"GET", "/api/v1/metrics-catalog", get_metrics_catalog},
       {"GET", "/api/v1/schema", get_schema},
   };

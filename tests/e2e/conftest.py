@@ -65,6 +65,7 @@ class Lab:
     def __init__(self, folder):
         self.folder = folder
         self.home = folder / "home"
+        self.bin = BIN
         self.env = {**os.environ, "MOELAB_HOME": str(self.home), "NO_COLOR": "1"}
         for name in ("MOELAB_URL", "MOELAB_TOKEN"):
             self.env.pop(name, None)
@@ -77,7 +78,7 @@ class Lab:
         return path
 
     def run(self, *args, timeout=DEADLINE_S):
-        return subprocess.run([BIN / "moelab", *map(str, args)], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=timeout,
+        return subprocess.run([self.bin / "moelab", *map(str, args)], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=timeout,
                               stdin=subprocess.DEVNULL)
 
     def ok(self, *args, **kwargs):
@@ -90,7 +91,7 @@ class Lab:
 
     def serve(self, *args):
         log = open(self.folder / "daemon.log", "a")
-        self.daemon = subprocess.Popen([BIN / "moelab", "serve", "--port", "0", *args], cwd=self.folder, env=self.env, stdout=log, stderr=log,
+        self.daemon = subprocess.Popen([self.bin / "moelab", "serve", "--port", "0", *args], cwd=self.folder, env=self.env, stdout=log, stderr=log,
                                        stdin=subprocess.DEVNULL)
         wait_for(lambda: self.run("health").returncode == 0 or self.daemon.poll() is not None, "the daemon to answer")
         assert self.daemon.poll() is None, (self.folder / "daemon.log").read_text()

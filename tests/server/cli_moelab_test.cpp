@@ -180,6 +180,22 @@ TEST_CASE("runs are submitted, listed, shown, waited for, cancelled and retried"
   CHECK(shell.run({"health", "--url"}).out == daemon.server->url() + "\n");
 }
 
+TEST_CASE("devices are disabled and enabled by hand") {
+  Served daemon;
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  const Said disabled = shell.run({"gpus", "disable", "cpu0", "cpu1", "--reason", "kept for the demo"});
+  CAPTURE(disabled.err);
+  CHECK(disabled.code == 0);
+  CHECK(disabled.out ==
+        "cpu0: disabled - cpu0 is disabled by hand: kept for the demo\ncpu1: disabled - cpu1 is disabled by hand: kept for the demo\n");
+  CHECK(has(shell.run({"gpus"}).out, "kept for the demo"));
+  CHECK(shell.run({"gpus", "enable", "cpu0", "cpu1"}).out == "cpu0: free\ncpu1: free\n");
+  CHECK(shell.run({"gpus", "enable", "gpu9"}).code == 4);
+  CHECK(has(shell.run({"gpus", "disabel", "cpu0"}).err, "'disable'"));
+  CHECK(shell.run({"gpus", "enable"}).code == 2);
+}
+
 TEST_CASE("unknown and ambiguous names: exit code 4, the nearest name or the candidates") {
   Served daemon;
   CommandLine shell;

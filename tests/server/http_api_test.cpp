@@ -99,6 +99,21 @@ TEST_CASE("POST endpoints answer as the contract says") {
   }
 }
 
+TEST_CASE("a device is disabled and enabled by hand") {
+  const Served daemon;
+  const json disabled = daemon.post("/api/v1/devices/cpu0/disable", {{"reason", "kept for the demo"}});
+  check_contract(disabled, "/api/v1/devices/{id}/disable", "post", "200");
+  CHECK(disabled.at("state") == "disabled");
+  CHECK(disabled.at("note") == "cpu0 is disabled by hand: kept for the demo");
+  CHECK(daemon.get("/api/v1/devices").at("devices").at(0) == disabled);
+  const json enabled = daemon.post("/api/v1/devices/cpu0/enable", json::object());
+  check_contract(enabled, "/api/v1/devices/{id}/enable", "post", "200");
+  CHECK(enabled.at("state") == "free");
+  check_error(daemon.post("/api/v1/devices/gpu9/enable", json::object(), 404), "not_found");
+  check_error(daemon.post("/api/v1/devices/cpu0/disable", {{"reason", std::string(201, 'x')}}, 400), "usage");
+  check_error(daemon.post("/api/v1/devices/cpu0/disable", {{"raeson", "x"}}, 400), "usage");
+}
+
 TEST_CASE("the queue lists who is next and why each waits") {
   Filled daemon;
   const json runs = daemon.submitted.at("runs");

@@ -91,7 +91,8 @@ class Served {
 
   EngineHome home;
   std::unique_ptr<server::DeviceInventory> inventory = server::make_cpu_inventory(2);
-  server::DeviceMonitor monitor{*inventory, home.clock};
+  server::DeviceHealth health{home.database, home.clock};
+  server::DeviceMonitor monitor{*inventory, home.clock, {}, &health};
   server::WaitReasons reasons;
   server::RunService service{home.database, home.dir.path(), home.clock, home.bus, monitor, reasons, "1.2.3"};
   std::unique_ptr<server::http::HttpServer> server;

@@ -139,6 +139,15 @@ TEST_CASE("a GPU that falls off the bus stays in the list with a fault, and come
   CHECK(t.ids() == "gpu0, gpu1");
 }
 
+TEST_CASE("a GPU that is lost when the daemon starts has its number when it comes back") {
+  Driver t(2);
+  t.gpu(0)["lost"] = true;
+  CHECK(t.ids() == "gpu0 has fallen off the bus: restart the machine, gpu1");
+  t.gpu(0)["lost"] = false;
+  CHECK(t.ids() == "gpu0, gpu1");
+  CHECK(t.list().at(0).uuid == "GPU-aaaa-0");
+}
+
 TEST_CASE("GPUs keep their numbers when one of them vanishes, returns or is new") {
   Driver t(3);
   CHECK(t.ids() == "gpu0, gpu1, gpu2");
@@ -186,8 +195,7 @@ TEST_CASE("a driver that goes away makes its GPUs faulty, and heals when it is b
   Driver t(2);
   CHECK(t.ids() == "gpu0, gpu1");
   t.said["init"] = "driver_not_loaded";
-  CHECK(t.ids() ==
-        "gpu0 cannot be read: the NVIDIA driver is not loaded, gpu1 cannot be read: the NVIDIA driver is not loaded");
+  CHECK(t.ids() == "gpu0 cannot be read: the NVIDIA driver is not loaded, gpu1 cannot be read: the NVIDIA driver is not loaded");
   CHECK(t.inventory->note() == "GPUs cannot be read: the NVIDIA driver is not loaded");
   CHECK(t.inventory->name() == "nvml");
   CHECK(t.ids().find("cannot be read") != std::string::npos);  // still, at the next try

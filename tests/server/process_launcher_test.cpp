@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 
+#include "server/cpu_slots.h"
 #include "server/process_info.h"
 #include "tests/server/engine_fixture.h"
 
@@ -110,6 +111,41 @@ TEST_CASE("a worker that is forgotten at its gate leaves, and no zombie of it") 
   CHECK_FALSE(server::identify(process.pid));
   CHECK_FALSE(std::filesystem::exists("/proc/" + std::to_string(process.pid)));
   CHECK(t.journal().empty());
+}
+
+TEST_CASE("a GPU is named by its UUID where that is known") {
+  Launched t("env", "0");
+  server::LaunchRequest request = t.request();
+  request.kind = server::DeviceKind::gpu;
+  request.gpu_index = 2;
+  request.gpu_uuid = "GPU-aaaa-2";
+  const db::ProcessIdentity process = t.launcher.spawn(request);
+  t.launcher.release(process);
+  CHECK(t.wait(process).code == 0);
+  CHECK(t.log().find("\nCUDA_VISIBLE_DEVICES=GPU-aaaa-2\n") != std::string::npos);
+}
+
+TEST_CASE("a worker is pinned to the CPUs of its slot, unless it was given more threads than those") {
+  const std::vector<server::LogicalCpu> cpus = server::read_cpus();
+  REQUIRE_FALSE(cpus.empty());
+  const int last = cpus.back().id;
+  const auto allowed_cpus = [&](int threads, std::vector<int> pinned_to) {
+    Launched t("env", "0");
+    server::LaunchRequest request = t.request();
+    request.threads = threads;
+    request.cpus = std::move(pinned_to);
+    const db::ProcessIdentity process = t.launcher.spawn(request);
+    t.launcher.release(process);
+    CHECK(t.wait(process).code == 0);
+    const std::string log = t.log(), name = "Cpus_allowed_list:\t";
+    const std::size_t at = log.find(name);
+    REQUIRE(at != std::string::npos);
+    return log.substr(at + name.size(), log.find('\n', at) - at - name.size());
+  };
+  CHECK(allowed_cpus(1, {last}) == std::to_string(last));
+  const std::string everywhere = allowed_cpus(1, {});
+  CHECK((cpus.size() == 1 || everywhere != std::to_string(last)));
+  CHECK(allowed_cpus(2, {last}) == everywhere);
 }
 
 TEST_CASE("SIGTERM lets a worker checkpoint and leave") {

@@ -2,7 +2,7 @@
 # A stand-in for moelab-worker in tests of the launcher and the daemon: it trains nothing. It takes the same command line,
 # writes a journal of STAND_IN_STEPS steps (loss = 100 * attempt + step), "checkpoints" every step into its run directory,
 # and leaves with a checkpoint on SIGTERM. STAND_IN_MODE: train (default), crash (dies by SIGKILL after two steps of the first
-# attempt), stubborn (ignores SIGTERM, with a child process), env (prints its environment and open files).
+# attempt, or of the first STAND_IN_CRASHES), stubborn (ignores SIGTERM, with a child process), env (prints its environment and open files).
 run_dir=; attempt=1
 while [ $# -gt 0 ]; do
   case $1 in
@@ -26,6 +26,7 @@ if [ "$STAND_IN_MODE" = env ]; then
   env
   for fd in /proc/$$/fd/*; do echo "FD ${fd##*/}"; done
   echo "SESSION $(cut -d' ' -f6 /proc/$$/stat) PID $$"
+  grep Cpus_allowed_list /proc/$$/status
 fi
 if [ "$STAND_IN_MODE" = stubborn ]; then
   trap '' TERM
@@ -39,7 +40,7 @@ while [ "$step" -lt "$steps" ] || [ "$STAND_IN_MODE" = stubborn ]; do
   step=$((step + 1))
   event metrics "$step" ",\"values\":{\"train/loss\":$((100 * attempt + step))}"
   echo "$step" > "$run_dir/checkpoints/step.tmp" && mv "$run_dir/checkpoints/step.tmp" "$run_dir/checkpoints/step"
-  if [ "$STAND_IN_MODE" = crash ] && [ "$attempt" = 1 ] && [ "$step" = 2 ]; then kill -KILL $$; fi
+  if [ "$STAND_IN_MODE" = crash ] && [ "$attempt" -le "${STAND_IN_CRASHES:-1}" ] && [ "$step" -ge 2 ]; then kill -KILL $$; fi
 done
 event finished "$step" ',"status":"completed","reason":"","message":"","values":{}'
 exit 0
