@@ -8,10 +8,10 @@
 # Idempotent: does nothing, in about a second, when all is there.
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-RUNTIME_PACKAGES="libyaml-cpp0.7 libsqlite3-0 libcpp-httplib0.11 libsentencepiece0 libspdlog1.10 libpng16-16 libgif7 libssl3 libgomp1
+RUNTIME_PACKAGES="libyaml-cpp0.7 libsqlite3-0 libcpp-httplib0.11 libsentencepiece0 libspdlog1.10 libprometheus-cpp-core1.0 libpng16-16 libgif7 libssl3 libgomp1
   python3 python3-venv ca-certificates"
 BUILD_PACKAGES="g++ cmake ninja-build pkgconf ccache git libyaml-cpp-dev libsqlitecpp-dev libsqlite3-dev libcpp-httplib-dev nlohmann-json3-dev
-  libsentencepiece-dev libcli11-dev libspdlog-dev libpng-dev libgif-dev libssl-dev libboost-dev doctest-dev"
+  libsentencepiece-dev libcli11-dev libspdlog-dev prometheus-cpp-dev libpng-dev libgif-dev libssl-dev libboost-dev doctest-dev"
 TEST_PACKAGES="chromium fonts-dejavu-core procps curl"
 
 wheel=""; tests=0; toolkit=0; run_only=0

@@ -24,6 +24,7 @@
 #include "server/file_io.h"
 #include "server/home_lock.h"
 #include "server/ingest.h"
+#include "server/metrics_registry.h"
 #include "server/paths.h"
 #include "server/process_launcher.h"
 #include "server/rebuild.h"
@@ -79,7 +80,7 @@ struct App::Parts {
     database.emplace(paths.database());
     health.emplace(*database, clock);
     devices.emplace(*inventory, clock, GpuRules{}, &*health);
-    ingest.emplace(*database, paths, clock, bus);
+    ingest.emplace(*database, paths, clock, bus, &metrics);
     dispatcher.emplace(*database, paths, clock, launcher, *devices, *ingest, bus, reasons,
                        DispatcherOptions{options.grace, std::chrono::seconds(1), options.max_concurrent, false});
     service.emplace(*database, paths.home(), clock, bus, *devices, reasons, MOELAB_CODE_VERSION);
@@ -94,6 +95,7 @@ struct App::Parts {
   std::unique_ptr<DeviceInventory> inventory;
   EventBus bus;
   WaitReasons reasons;
+  MetricsRegistry metrics{MOELAB_CODE_VERSION};
   std::optional<db::Database> database;
   std::optional<DeviceHealth> health;
   std::optional<DeviceMonitor> devices;
@@ -110,6 +112,11 @@ struct App::Parts {
     do {
       run_round(name, round);
     } while (pacer.wait(options.tick));
+  }
+  void timed_tick() {
+    const auto start = std::chrono::steady_clock::now();
+    dispatcher->tick();
+    metrics.add_tick(std::chrono::steady_clock::now() - start);
   }
   static void run_round(const char* name, const std::function<void()>& round) {
     try {
@@ -147,7 +154,7 @@ App::~App() {
 
 void App::start() {
   Parts& p = *parts_;
-  p.dispatch_thread = std::thread([&p] { p.loop("dispatcher", [&p] { p.dispatcher->tick(); }); });
+  p.dispatch_thread = std::thread([&p] { p.loop("dispatcher", [&p] { p.timed_tick(); }); });
   p.ingest_thread = std::thread([&p] { p.loop("ingest", [&p] { p.ingest->drain_live(); }); });
 }
 
@@ -177,6 +184,9 @@ RunService& App::service() {
 }
 EventBus& App::bus() {
   return parts_->bus;
+}
+MetricsRegistry& App::metrics() {
+  return parts_->metrics;
 }
 const std::filesystem::path& App::home() const {
   return parts_->paths.home();

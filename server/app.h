@@ -10,6 +10,7 @@
 namespace moelab::server {
 
 class EventBus;
+class MetricsRegistry;
 class RunService;
 
 struct AppOptions {
@@ -44,6 +45,7 @@ class App {
 
   RunService& service();
   EventBus& bus();
+  MetricsRegistry& metrics();
   const std::filesystem::path& home() const;
 
  private:

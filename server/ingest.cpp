@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -37,8 +38,8 @@ std::string read_lines(const std::filesystem::path& file, std::int64_t offset) {
 
 }  // namespace
 
-Ingest::Ingest(db::Database& database, HomePaths paths, const core::Clock& clock, EventBus& bus)
-    : database_(database), paths_(std::move(paths)), clock_(clock), bus_(bus) {}
+Ingest::Ingest(db::Database& database, HomePaths paths, const core::Clock& clock, EventBus& bus, MetricsRegistry* metrics)
+    : database_(database), paths_(std::move(paths)), clock_(clock), bus_(bus), metrics_(metrics) {}
 
 void Ingest::drain_live() {
   const std::vector<db::RunRow> live = database_.read([](db::Connection& c) {
@@ -69,6 +70,8 @@ bool Ingest::read_batch(std::int64_t run_id) {
   const auto known = read_to_.find(run_id);
   if (known != read_to_.end() && known->second == size) return false;
 
+  const auto start = std::chrono::steady_clock::now();
+  IngestedBatch batch;
   std::vector<std::int64_t> experiments;
   std::int64_t read_to = 0;
   const bool any = database_.write([&](db::Connection& c) {
@@ -88,13 +91,17 @@ bool Ingest::read_batch(std::int64_t run_id) {
         position.attempt = event.attempt;
         position.seq = event.seq;
         apply_event(c, run_id, event, clock_.now());
+        ++batch.events;
       } catch (const nlohmann::json::exception& e) {
+        ++batch.skipped_lines;
         spdlog::warn("{}: the event at byte {} is skipped: {}", file.string(), line_offset, e.what());
       } catch (const core::Error& e) {
+        ++batch.skipped_lines;
         spdlog::warn("{}: the line at byte {} is skipped: {}", file.string(), line_offset, e.what());
       }
     }
-    position.byte_offset += static_cast<std::int64_t>(text.size());
+    batch.bytes = static_cast<std::int64_t>(text.size());
+    position.byte_offset += batch.bytes;
     read_to = position.byte_offset;
     if (text.empty()) return false;
     journals.set_position(run_id, position);
@@ -103,6 +110,8 @@ bool Ingest::read_batch(std::int64_t run_id) {
   });
   read_to_[run_id] = read_to;
   if (!any) return false;
+  batch.took = std::chrono::steady_clock::now() - start;
+  if (metrics_) metrics_->add_batch(batch);
   bus_.run_progressed(run_id);
   for (const std::int64_t experiment : experiments) bus_.experiment_changed(experiment);
   return true;

@@ -12,13 +12,15 @@
 #include "db/database.h"
 #include "db/journal_store.h"
 #include "server/event_bus.h"
+#include "server/metrics_registry.h"
 #include "server/paths.h"
 
 namespace moelab::server {
 
 class Ingest {
  public:
-  Ingest(db::Database& database, HomePaths paths, const core::Clock& clock, EventBus& bus);
+  // `metrics` may be null, and outlives this otherwise.
+  Ingest(db::Database& database, HomePaths paths, const core::Clock& clock, EventBus& bus, MetricsRegistry* metrics = nullptr);
 
   // Reads what every live run has journalled since. Errors of one run are logged and do not stop the others.
   void drain_live();
@@ -34,6 +36,7 @@ class Ingest {
   HomePaths paths_;
   const core::Clock& clock_;
   EventBus& bus_;
+  MetricsRegistry* metrics_;
   std::mutex mutex_;
   std::map<std::int64_t, std::int64_t> read_to_;    // run -> byte offset, so that an unchanged file costs one stat
   std::map<std::int64_t, std::string> last_error_;  // run -> message, so that a lasting error is logged once

@@ -27,9 +27,9 @@ std::shared_ptr<DaemonOptions> add_daemon_options(CLI::App& verb) {
   return options;
 }
 
-void log_to_stderr(const std::string& level) {
+void log_to_stderr(const std::string& level, LogFormat format) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("moelab"));
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_formatter(make_log_formatter(format));
   spdlog::set_level(spdlog::level::from_str(level));
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "server/app.h"
+#include "server/structured_log.h"
 
 namespace moelab::server::cli {
 
@@ -21,6 +22,6 @@ struct DaemonOptions {
 std::shared_ptr<DaemonOptions> add_daemon_options(CLI::App& verb);
 
 // Log lines of this process go to stderr from `level` on ("info", "warn").
-void log_to_stderr(const std::string& level);
+void log_to_stderr(const std::string& level, LogFormat format = LogFormat::text);
 
 }  // namespace moelab::server::cli

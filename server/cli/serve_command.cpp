@@ -20,6 +20,7 @@ struct Options {
   std::shared_ptr<DaemonOptions> daemon;
   std::string host;
   int port = http::kDefaultPort;
+  LogFormat log_format = LogFormat::text;
 };
 
 void greet(const http::HttpServer& server, const http::BindPolicy& policy, const AppOptions& app) {
@@ -33,12 +34,12 @@ void greet(const http::HttpServer& server, const http::BindPolicy& policy, const
 }
 
 int serve(const Options& options) {
-  log_to_stderr("info");
+  log_to_stderr("info", options.log_format);
   Interrupt::install();
   const AppOptions app_options = options.daemon->app();
   App app(app_options);
   const http::BindPolicy policy = http::bind_policy(options.host.empty() ? std::nullopt : std::optional(options.host), app_options.home);
-  const http::HttpServer server(app.service(), app.bus(), {policy.host, options.port, policy.token, http::find_web_root()});
+  const http::HttpServer server(app.service(), app.bus(), app.metrics(), {policy.host, options.port, policy.token, http::find_web_root()});
   app.announce(server.url(), policy.token_file);
   app.start();
   greet(server, policy, app_options);
@@ -59,6 +60,10 @@ void add_serve_verb(Verbs& verbs) {
   options->daemon = add_daemon_options(verb);
   verb.add_option("--host", options->host, "Address to listen on; default 127.0.0.1, in a container 0.0.0.0");
   verb.add_option("--port", options->port, "Port; 0 = any free one")->check(CLI::Range(0, 65535))->capture_default_str();
+  const std::map<std::string, LogFormat> formats{{"text", LogFormat::text}, {"json", LogFormat::json}};
+  verb.add_option("--log-format", options->log_format, "Log lines on stderr: text, or json (one object a line)")
+      ->transform(CLI::CheckedTransformer(formats))
+      ->default_str("text");
 }
 
 }  // namespace moelab::server::cli

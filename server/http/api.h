@@ -8,6 +8,7 @@ namespace moelab::server::http {
 
 // service_api.cpp
 void healthz(Api& api, const Call& call, httplib::Response& response);
+void get_prometheus(Api& api, const Call& call, httplib::Response& response);
 void get_openapi(Api& api, const Call& call, httplib::Response& response);
 void get_health(Api& api, const Call& call, httplib::Response& response);
 void get_metrics_catalog(Api& api, const Call& call, httplib::Response& response);

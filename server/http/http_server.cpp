@@ -82,8 +82,12 @@ std::string display_host(const std::string& host) {
 }  // namespace
 
 struct HttpServer::Parts {
-  Parts(RunService& service, EventBus& bus, HttpOptions wanted)
-      : options(std::move(wanted)), guard(options.token), streams(kMaxStreams), api{service, bus, streams}, site(options.web_root) {}
+  Parts(RunService& service, EventBus& bus, MetricsRegistry& metrics, HttpOptions wanted)
+      : options(std::move(wanted)),
+        guard(options.token),
+        streams(kMaxStreams),
+        api{service, bus, metrics, streams},
+        site(options.web_root) {}
 
   void configure();
   void bind();
@@ -195,8 +199,8 @@ void HttpServer::Parts::handle(const httplib::Request& request, httplib::Respons
   }
 }
 
-HttpServer::HttpServer(RunService& service, EventBus& bus, HttpOptions options)
-    : parts_(std::make_unique<Parts>(service, bus, std::move(options))) {
+HttpServer::HttpServer(RunService& service, EventBus& bus, MetricsRegistry& metrics, HttpOptions options)
+    : parts_(std::make_unique<Parts>(service, bus, metrics, std::move(options))) {
   parts_->configure();
   parts_->bind();
   parts_->thread = std::thread([parts = parts_.get()] { parts->listener.listen_after_bind(); });

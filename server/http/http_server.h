@@ -8,6 +8,7 @@
 
 namespace moelab::server {
 class EventBus;
+class MetricsRegistry;
 class RunService;
 }  // namespace moelab::server
 
@@ -26,9 +27,9 @@ struct HttpOptions {
 
 class HttpServer {
  public:
-  // Binds and starts to answer on its own threads. `service` and `bus` must outlive the server. Throws Error(conflict) when
+  // Binds and starts to answer on its own threads. `service`, `bus` and `metrics` must outlive the server. Throws Error(conflict) when
   // the port is in use, Error(usage) when the address is not one of this machine.
-  HttpServer(RunService& service, EventBus& bus, HttpOptions options);
+  HttpServer(RunService& service, EventBus& bus, MetricsRegistry& metrics, HttpOptions options);
   // Ends event streams, lets running requests finish, closes the port.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

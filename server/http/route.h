@@ -14,6 +14,7 @@ struct Response;
 
 namespace moelab::server {
 class EventBus;
+class MetricsRegistry;
 class RunService;
 }  // namespace moelab::server
 
@@ -25,6 +26,7 @@ class StreamGate;
 struct Api {
   RunService& service;
   EventBus& bus;
+  MetricsRegistry& metrics;
   StreamGate& streams;
 };
 

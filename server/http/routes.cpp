@@ -6,6 +6,7 @@ namespace moelab::server::http {
 const std::vector<Route>& routes() {
   static const std::vector<Route> table = {
       {"GET", "/healthz", healthz},
+      {"GET", "/metrics", get_prometheus},
       {"GET", "/openapi.json", get_openapi},
       {"GET", "/api/v1/health", get_health},
       {"GET", "/api/v1/stream", stream},

@@ -12,6 +12,7 @@
 #include "server/device_inventory.h"
 #include "server/device_monitor.h"
 #include "server/http/http_server.h"
+#include "server/metrics_registry.h"
 #include "server/run_service.h"
 #include "server/wait_reasons.h"
 #include "tests/server/engine_fixture.h"
@@ -43,7 +44,7 @@ class Served {
     write_text(home.dir.path() / "corpus.txt", "the cat sat on the mat\n");
     write_text(home.dir.path() / "small.yaml", kMatrix);
     monitor.refresh({});
-    server = std::make_unique<server::http::HttpServer>(service, home.bus,
+    server = std::make_unique<server::http::HttpServer>(service, home.bus, metrics,
                                                         server::http::HttpOptions{"127.0.0.1", 0, token_, std::move(web_root)});
   }
   ~Served() {
@@ -93,6 +94,7 @@ class Served {
   std::unique_ptr<server::DeviceInventory> inventory = server::make_cpu_inventory(2);
   server::DeviceHealth health{home.database, home.clock};
   server::DeviceMonitor monitor{*inventory, home.clock, {}, &health};
+  server::MetricsRegistry metrics{"1.2.3"};
   server::WaitReasons reasons;
   server::RunService service{home.database, home.dir.path(), home.clock, home.bus, monitor, reasons, "1.2.3"};
   std::unique_ptr<server::http::HttpServer> server;
