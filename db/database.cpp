@@ -101,6 +101,8 @@ Database::Database(std::filesystem::path file, const std::vector<Migration>& mig
   is_new_ = !exists || std::filesystem::file_size(file_, ignored) == 0;
   try {
     writer_ = std::make_unique<Connection>(file_, Connection::Mode::create);
+    // It holds the secrets of webhooks. SQLite gives the files beside it the same permissions.
+    std::filesystem::permissions(file_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, ignored);
     // WAL lets readers go on while the writer writes; with it NORMAL never corrupts, and what a power cut takes back is
     // read again from the journals.
     writer_->exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");

@@ -208,13 +208,14 @@ void RunStore::force(RunId id, const std::string& device, core::TimePoint now) {
 
 int RunStore::begin_attempt(RunId id, const LeaseRequest& lease, core::TimePoint now) {
   const RunRow run = get(id);
-  transition(run, core::RunState::starting, lease.note.empty() ? lease.device : lease.note, now);
   Statement(connection_,
             "UPDATE runs SET attempt = attempt + 1, device = ?, lease_shared = ?, forced_device = NULL, fresh = 0, not_before_ms = NULL, "
             "exit_code = NULL, signal = NULL, started_ms = coalesce(started_ms, ?), attempt_ms = ?, pace_step = NULL, pace_ms = NULL, "
             "step_ms = NULL WHERE id = ?",
             lease.device, lease.shared, now, now, id)
       .run();
+  // Last, so that the notice of it shows the new attempt and its device.
+  transition(run, core::RunState::starting, lease.note.empty() ? lease.device : lease.note, now);
   Statement(connection_, "INSERT INTO attempts (run_id, attempt) VALUES (?, ?)", id, run.attempt + 1).run();
   return run.attempt + 1;
 }

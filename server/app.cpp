@@ -25,6 +25,9 @@
 #include "server/home_lock.h"
 #include "server/ingest.h"
 #include "server/metrics_registry.h"
+#include "server/notice/notice_follower.h"
+#include "server/notice/webhook_sender.h"
+#include "server/notice/webhooks.h"
 #include "server/paths.h"
 #include "server/process_launcher.h"
 #include "server/rebuild.h"
@@ -35,6 +38,8 @@ namespace {
 
 // Between SIGKILL after the grace time and giving up on a worker that the kernel cannot even kill.
 constexpr std::chrono::seconds kKillPatience{10};
+// For what the last runs of `moelab run` have to tell. What is not delivered by then is sent at the next start.
+constexpr std::chrono::milliseconds kDeliveryPatience{5000};
 
 // Wakes a thread every `period` until it is told to end; the thread checks between two rounds.
 class Pacer {
@@ -84,6 +89,11 @@ struct App::Parts {
     dispatcher.emplace(*database, paths, clock, launcher, *devices, *ingest, bus, reasons,
                        DispatcherOptions{options.grace, std::chrono::seconds(1), options.max_concurrent, false});
     service.emplace(*database, paths.home(), clock, bus, *devices, reasons, MOELAB_CODE_VERSION);
+    RequestRules rules;
+    rules.allow_private = given.webhook_private;
+    sender.emplace(*database, clock, metrics, rules);
+    follower.emplace(*database, clock, metrics, *sender);
+    webhooks.emplace(*database, clock, *sender);
     devices->refresh({});
   }
 
@@ -102,12 +112,15 @@ struct App::Parts {
   std::optional<Ingest> ingest;
   std::optional<Dispatcher> dispatcher;
   std::optional<RunService> service;
+  std::optional<WebhookSender> sender;
+  std::optional<NoticeFollower> follower;
+  std::optional<Webhooks> webhooks;
 
   Pacer pacer;
-  std::thread dispatch_thread, ingest_thread;
+  std::thread dispatch_thread, ingest_thread, notice_thread;
   std::once_flag stopped;
 
-  // The two loops of the daemon: what a round throws is logged, and the next round tries again.
+  // The loops of the daemon: what a round throws is logged, and the next round tries again.
   void loop(const char* name, const std::function<void()>& round) {
     do {
       run_round(name, round);
@@ -154,8 +167,10 @@ App::~App() {
 
 void App::start() {
   Parts& p = *parts_;
+  p.sender->start();
   p.dispatch_thread = std::thread([&p] { p.loop("dispatcher", [&p] { p.timed_tick(); }); });
   p.ingest_thread = std::thread([&p] { p.loop("ingest", [&p] { p.ingest->drain_live(); }); });
+  p.notice_thread = std::thread([&p] { p.loop("notice", [&p] { p.follower->follow(); }); });
 }
 
 void App::stop() {
@@ -166,7 +181,12 @@ void App::stop() {
     if (started) {
       p.dispatch_thread.join();
       p.ingest_thread.join();
+      p.notice_thread.join();
       p.drain_workers();
+      p.run_round("notice", [&p] {
+        p.follower->follow();
+        p.sender->stop(kDeliveryPatience);
+      });
     }
     p.bus.close();
     std::error_code ignored;
@@ -184,6 +204,9 @@ RunService& App::service() {
 }
 EventBus& App::bus() {
   return parts_->bus;
+}
+Webhooks& App::webhooks() {
+  return *parts_->webhooks;
 }
 MetricsRegistry& App::metrics() {
   return parts_->metrics;

@@ -12,6 +12,7 @@ namespace moelab::server {
 class EventBus;
 class MetricsRegistry;
 class RunService;
+class Webhooks;
 
 struct AppOptions {
   std::filesystem::path home;           // created if missing
@@ -19,6 +20,7 @@ struct AppOptions {
   int cpu_slots = 0;                    // 0 = min(4, cores)
   bool pin_cpus = true;                 // each slot to CPUs of its own
   int max_concurrent = 0;               // runs at once, whatever the devices; 0 = no limit
+  bool webhook_private = false;         // webhooks may go to addresses that are not public
   std::chrono::milliseconds tick{100};  // of dispatcher and ingest
   std::chrono::seconds grace{60};       // between SIGTERM and SIGKILL of a worker; a checkpoint must fit in
 };
@@ -45,6 +47,7 @@ class App {
 
   RunService& service();
   EventBus& bus();
+  Webhooks& webhooks();
   MetricsRegistry& metrics();
   const std::filesystem::path& home() const;
 

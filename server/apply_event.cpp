@@ -4,6 +4,7 @@
 
 #include "core/json_number.h"
 #include "core/metric_catalog.h"
+#include "db/alert_store.h"
 #include "db/file_store.h"
 #include "db/load_store.h"
 #include "db/metric_store.h"
@@ -81,6 +82,9 @@ void apply_event(db::Connection& c, std::int64_t run, const core::Event& event, 
       if (p.at("status") == "completed") keep_result(c, run, event.attempt);
       break;
     case core::EventType::alert:
+      db::AlertStore(c).put(run, {event.attempt, event.seq, event.step, core::from_rfc3339(event.time), p.at("code").get<std::string>(),
+                                  p.at("message").get<std::string>()});
+      break;
     case core::EventType::log:
       break;  // for readers of the journal and of worker.log
   }

@@ -15,6 +15,7 @@
 #include "server/file_io.h"
 #include "server/queue_mode.h"
 #include "server/situation.h"
+#include "server/structured_log.h"
 
 namespace moelab::server {
 namespace {
@@ -134,8 +135,6 @@ void Dispatcher::reap(const db::RunRow& run) {
     const db::AttemptEnd end = judge(present, end_of_worker, word, policy, clock_.now());
     runs.end_attempt(run.id, end, clock_.now());
     verdict = verdict_on_device(present, end_of_worker, word, end);
-    spdlog::info("run {} {} -> {}{}{}", run.id, core::to_string(present.state), core::to_string(end.to), end.reason.empty() ? "" : ": ",
-                 end.reason);
   });
   devices_.attempt_ended(run.device, run.id, verdict);
   asked_to_leave_.erase(run.id);
@@ -316,7 +315,8 @@ void Dispatcher::launch(const Launch& next) {
     throw;
   }
   launcher_.release(process);
-  spdlog::info("run {} attempt {} started on {} as process {}", run.id, attempt, next.device, process.pid);
+  log_with(spdlog::level::info, "run " + std::to_string(run.id) + " has a worker",
+           {{"run", run.id}, {"attempt", attempt}, {"device", next.device}, {"pid", process.pid}});
 }
 
 // The worker knows files only, and run.json alone tells it what to do; the database keeps what the person submitted.

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "db/experiment_store.h"
 #include "db/run_store.h"
+#include "server/structured_log.h"
 
 namespace moelab::server {
 namespace {
@@ -51,7 +52,7 @@ void Ingest::drain_live() {
       last_error_.erase(run.id);
     } catch (const std::exception& e) {
       if (std::exchange(last_error_[run.id], e.what()) != e.what())
-        spdlog::error("run {}: its journal cannot be stored: {}", run.id, e.what());
+        log_with(spdlog::level::err, std::string("a journal cannot be stored: ") + e.what(), {{"run", run.id}});
     }
   }
 }

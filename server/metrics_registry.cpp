@@ -28,9 +28,8 @@ prometheus::Counter& counter(prometheus::Registry& registry, const char* name, c
 
 struct MetricsRegistry::Parts {
   prometheus::Registry registry;
-  prometheus::Histogram& tick =
-      histogram(registry, "moelab_scheduler_tick_seconds", "Time of one pass of the dispatcher: reaping, stops, devices, launches.",
-                kWorkSeconds);
+  prometheus::Histogram& tick = histogram(registry, "moelab_scheduler_tick_seconds",
+                                          "Time of one pass of the dispatcher: reaping, stops, devices, launches.", kWorkSeconds);
   prometheus::Histogram& wait =
       histogram(registry, "moelab_queue_wait_seconds", "Time that runs waited in the queue before they were given a device.", kWaitSeconds);
   prometheus::Histogram& batch =

@@ -47,7 +47,8 @@ void add_runs(std::vector<MetricFamily>& families, const std::map<std::string, s
 
 void add_devices(std::vector<MetricFamily>& families, const std::vector<DeviceView>& devices) {
   std::map<std::pair<std::string, std::string>, std::int64_t> counts;
-  MetricFamily busy = gauge("moelab_gpu_busy", "1 while a GPU is used, by a run of this daemon (own) or by a process of somebody else (foreign).");
+  MetricFamily busy =
+      gauge("moelab_gpu_busy", "1 while a GPU is used, by a run of this daemon (own) or by a process of somebody else (foreign).");
   MetricFamily used = gauge("moelab_gpu_memory_used_bytes", "Memory of a GPU in use, by anybody.");
   MetricFamily total = gauge("moelab_gpu_memory_total_bytes", "Memory that a GPU has.");
   for (const DeviceView& device : devices) {

@@ -15,6 +15,8 @@
 #include "core/run_spec.h"
 #include "db/database.h"
 #include "db/experiment_store.h"
+#include "db/notice_store.h"
+#include "db/webhook_store.h"
 #include "server/file_io.h"
 #include "server/home_lock.h"
 #include "server/ingest.h"
@@ -112,6 +114,28 @@ void restore_state(db::Connection& c, std::int64_t id, db::Restored history, cor
   runs.restore(id, history, now);
 }
 
+// Webhooks are in no journal: they come along as long as the old database can still be read. What the rebuild itself did to runs
+// is no news to anybody.
+void finish_notices(db::Database& fresh, const std::filesystem::path& old) {
+  std::vector<db::WebhookRow> webhooks;
+  if (std::filesystem::exists(old)) {
+    try {
+      db::Connection connection(old, db::Connection::Mode::read);
+      webhooks = db::WebhookStore(connection).all();
+    } catch (const std::exception& e) {
+      spdlog::warn("the webhooks of the old database cannot be read ({}): add them again with `moelab webhook add`", e.what());
+    }
+  }
+  fresh.write([&](db::Connection& c) {
+    db::NoticeStore notices(c);
+    notices.drop_up_to(notices.last_id());
+    for (db::WebhookRow& webhook : webhooks) {
+      webhook.after_notice = notices.last_id();
+      db::WebhookStore(c).add(webhook);
+    }
+  });
+}
+
 void move_with_wal(const std::filesystem::path& from, const std::filesystem::path& to) {
   for (const char* suffix : {"", "-wal", "-shm"}) {
     std::filesystem::remove(to.string() + suffix);
@@ -153,6 +177,7 @@ Rebuilt rebuild_database(const HomePaths& paths, const core::Clock& clock) {
       database.write([&](db::Connection& c) { restore_state(c, id, history, clock.now()); });
       ++result.runs;
     }
+    finish_notices(database, paths.database());
   }
   if (std::filesystem::exists(paths.database())) {
     result.old_database = paths.database().string() + ".old";

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/plan.h"
+#include "db/alert_store.h"
 #include "db/file_store.h"
 #include "db/load_store.h"
 #include "db/metric_store.h"
@@ -26,6 +27,7 @@ namespace moelab::server {
 namespace {
 
 constexpr std::int64_t kMaxLimit = 1000;
+constexpr std::int64_t kMaxAlerts = 1000;  // of a run, the newest
 
 std::int64_t offset_from(const std::string& cursor) {
   if (cursor.empty()) return 0;
@@ -114,6 +116,7 @@ RunDetail RunService::run_detail(RunId id) const {
     const std::vector<db::MemberRow> listings = db::ExperimentStore(c).listings(id);
     d.notes = listings.empty() ? spec.value("notes", "") : listings.front().notes;
     for (const db::RunEventRow& e : runs.events(id)) d.events.push_back({e.time, e.from, e.to, e.reason});
+    for (const db::AlertRow& a : db::AlertStore(c).list(id, kMaxAlerts)) d.alerts.push_back({a.time, a.attempt, a.step, a.code, a.message});
     for (const db::ArtifactRow& a : files.artifacts(id)) d.artifacts.push_back({a.name, a.kind, a.path, 0});
     for (const db::CheckpointRow& k : files.checkpoints(id)) d.checkpoints.push_back({k.step, k.path, k.best});
     d.provenance = runs.provenance(id, d.run.attempt);

@@ -83,6 +83,14 @@ struct RunEventView {
   std::string reason;
 };
 
+struct AlertView {
+  core::TimePoint time;
+  int attempt = 0;
+  std::int64_t step = 0;
+  std::string code;
+  std::string message;
+};
+
 struct ArtifactView {
   std::string name;
   std::string kind;
@@ -107,6 +115,7 @@ struct RunDetail {
   std::string notes;
   std::string run_dir;  // absolute
   std::vector<RunEventView> events;
+  std::vector<AlertView> alerts;  // oldest first
   std::vector<ArtifactView> artifacts;
   std::vector<CheckpointView> checkpoints;
   nlohmann::json

@@ -32,6 +32,7 @@ void add_verbs(Verbs& verbs) {
   add_control_verbs(verbs);
   add_queue_verbs(verbs);
   add_device_verbs(verbs);
+  add_webhook_verbs(verbs);
   add_worker_verbs(verbs);
   add_model_verbs(verbs);
   add_schema_verb(verbs);

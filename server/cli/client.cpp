@@ -107,6 +107,10 @@ nlohmann::json Client::post(const std::string& path, const nlohmann::json& body)
   return parts_->read(parts_->http.Post(path, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "application/json"));
 }
 
+nlohmann::json Client::remove(const std::string& path) const {
+  return parts_->read(parts_->http.Delete(path));
+}
+
 void Client::follow(const std::string& path, const std::function<bool(const std::string&, const std::string&)>& on_message) const {
   std::string pending, event, refusal;
   bool left = false;

@@ -27,6 +27,7 @@ class Client {
   // Error(unreachable) when nobody answers.
   nlohmann::json get(const std::string& path) const;
   nlohmann::json post(const std::string& path, const nlohmann::json& body) const;
+  nlohmann::json remove(const std::string& path) const;
   // Reads an event stream until it ends; `on_message` returns false to leave.
   void follow(const std::string& path, const std::function<bool(const std::string& event, const std::string& data)>& on_message) const;
 

@@ -12,6 +12,7 @@ AppOptions DaemonOptions::app() const {
   options.home = home.empty() ? default_home() : std::filesystem::absolute(home).lexically_normal();
   options.cpu_slots = cpu_slots;
   options.pin_cpus = !unpinned;
+  options.webhook_private = webhook_private;
   options.max_concurrent = max_concurrent;
   return options;
 }
@@ -22,6 +23,7 @@ std::shared_ptr<DaemonOptions> add_daemon_options(CLI::App& verb) {
   verb.add_option("--cpu-slots", options->cpu_slots, "Runs that may train at once on the CPU; default min(4, cores)")
       ->check(CLI::Range(1, 1024));
   verb.add_flag("--no-pin", options->unpinned, "Let runs on the CPU use any core; default: each slot has cores of its own");
+  verb.add_flag("--webhook-private", options->webhook_private, "Webhooks may call private, loopback and link-local addresses");
   verb.add_option("--max-concurrent", options->max_concurrent, "Most runs at once on this server; default as many as there are devices")
       ->check(CLI::Range(1, 100'000));
   return options;

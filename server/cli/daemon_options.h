@@ -1,4 +1,4 @@
-// Owns the options that serve and run share: home, CPU slots. Used by those two commands.
+// Owns the options that serve and run share: home, CPU slots, where webhooks may go. Used by those two commands.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -15,6 +15,7 @@ struct DaemonOptions {
   std::string home;
   int cpu_slots = 0;
   bool unpinned = false;
+  bool webhook_private = false;
   int max_concurrent = 0;
   AppOptions app() const;
 };

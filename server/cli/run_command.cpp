@@ -53,7 +53,7 @@ int run(const Options& options) {
   const json body = submission_body(*options.submission);
   Interrupt::install();
   App app(app_options);
-  const http::HttpServer server(app.service(), app.bus(), app.metrics(), {"127.0.0.1", 0, "", http::find_web_root()});
+  const http::HttpServer server(app.service(), app.webhooks(), app.bus(), app.metrics(), {"127.0.0.1", 0, "", http::find_web_root()});
   const Client client(server.url(), "");
   refuse_closed_queue(app);
   const json submitted = client.post("/api/v1/experiments", body);

@@ -39,7 +39,8 @@ int serve(const Options& options) {
   const AppOptions app_options = options.daemon->app();
   App app(app_options);
   const http::BindPolicy policy = http::bind_policy(options.host.empty() ? std::nullopt : std::optional(options.host), app_options.home);
-  const http::HttpServer server(app.service(), app.bus(), app.metrics(), {policy.host, options.port, policy.token, http::find_web_root()});
+  const http::HttpServer server(app.service(), app.webhooks(), app.bus(), app.metrics(),
+                                {policy.host, options.port, policy.token, http::find_web_root()});
   app.announce(server.url(), policy.token_file);
   app.start();
   greet(server, policy, app_options);

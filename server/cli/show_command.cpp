@@ -86,6 +86,14 @@ std::string history_text(const json& run, const Terminal& terminal) {
   return table.text(terminal);
 }
 
+std::string alerts_text(const json& run, const Terminal& terminal) {
+  Table table({{"time"}, {"step", true}, {"alert"}, {"message", false, true}});
+  for (const json& alert : run.at("alerts")) {
+    table.add({text_or(alert, "time"), alert.at("step").dump(), Cell(text_or(alert, "code"), Tone::warn), text_or(alert, "message")});
+  }
+  return table.empty() ? "" : table.text(terminal);
+}
+
 std::string checkpoints_text(const json& run, const Terminal& terminal) {
   Table table({{"step", true}, {"path"}, {"best"}});
   for (const json& checkpoint : run.at("checkpoints")) {
@@ -139,7 +147,7 @@ int show(const Options& options) {
   }
   const Terminal terminal = Terminal::of_stdout();
   std::cout << overview(run, terminal) << section("Metrics", metrics_text(run, terminal), terminal)
-            << section("Checkpoints", checkpoints_text(run, terminal), terminal)
+            << section("Alerts", alerts_text(run, terminal), terminal) << section("Checkpoints", checkpoints_text(run, terminal), terminal)
             << section("Artifacts", artifacts_text(run, terminal), terminal) << section("History", history_text(run, terminal), terminal);
   if (options.config) std::cout << section("Configuration", config_text(run.at("config"), ""), terminal);
   return core::kExitDone;

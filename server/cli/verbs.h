@@ -42,6 +42,7 @@ void add_wait_verb(Verbs& verbs);
 void add_control_verbs(Verbs& verbs);  // pause, resume, cancel, kill, retry, rerun, priority, force
 void add_queue_verbs(Verbs& verbs);    // queue, hold, drain, release
 void add_device_verbs(Verbs& verbs);   // gpus, health
+void add_webhook_verbs(Verbs& verbs);  // webhook add, ls, test, ...
 void add_worker_verbs(Verbs& verbs);   // generate, data prepare
 void add_model_verbs(Verbs& verbs);    // export, import, score
 void add_schema_verb(Verbs& verbs);

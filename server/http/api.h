@@ -59,4 +59,14 @@ void list_devices(Api& api, const Call& call, httplib::Response& response);
 void enable_device(Api& api, const Call& call, httplib::Response& response);
 void disable_device(Api& api, const Call& call, httplib::Response& response);
 
+// webhooks_api.cpp
+void list_webhooks(Api& api, const Call& call, httplib::Response& response);
+void add_webhook(Api& api, const Call& call, httplib::Response& response);
+void get_webhook(Api& api, const Call& call, httplib::Response& response);
+void delete_webhook(Api& api, const Call& call, httplib::Response& response);
+void enable_webhook(Api& api, const Call& call, httplib::Response& response);
+void disable_webhook(Api& api, const Call& call, httplib::Response& response);
+void test_webhook(Api& api, const Call& call, httplib::Response& response);
+void list_deliveries(Api& api, const Call& call, httplib::Response& response);
+
 }  // namespace moelab::server::http

@@ -3,18 +3,18 @@
 #include <fcntl.h>
 #include <httplib.h>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
+
+#include "server/hex.h"
 
 namespace moelab::server::http {
 
@@ -26,18 +26,6 @@ using core::ErrorKind;
 
 constexpr const char* kCookie = "moelab_token";
 constexpr std::size_t kTokenBytes = 32;
-
-std::string random_token() {
-  std::array<unsigned char, kTokenBytes> bytes{};
-  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) throw Error(ErrorKind::internal, "The system gave no random bytes.");
-  std::string hex;
-  for (const unsigned char byte : bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    hex += digits[byte >> 4];
-    hex += digits[byte & 15];
-  }
-  return hex;
-}
 
 Error cannot_store(const fs::path& file) {
   return Error(ErrorKind::storage, "Cannot write " + file.string() + ": " + std::strerror(errno) +
@@ -118,7 +106,7 @@ BindPolicy bind_policy(const std::optional<std::string>& host, const fs::path& h
   policy.token_file = home / "token";
   const char* wished = std::getenv("MOELAB_TOKEN");
   policy.token = wished && *wished ? wished : stored_token(policy.token_file);
-  if (policy.token.empty()) policy.token = random_token();
+  if (policy.token.empty()) policy.token = random_hex(kTokenBytes);
   store_token(policy.token_file, policy.token);
   return policy;
 }

@@ -82,11 +82,11 @@ std::string display_host(const std::string& host) {
 }  // namespace
 
 struct HttpServer::Parts {
-  Parts(RunService& service, EventBus& bus, MetricsRegistry& metrics, HttpOptions wanted)
+  Parts(RunService& service, Webhooks& webhooks, EventBus& bus, MetricsRegistry& metrics, HttpOptions wanted)
       : options(std::move(wanted)),
         guard(options.token),
         streams(kMaxStreams),
-        api{service, bus, metrics, streams},
+        api{service, webhooks, bus, metrics, streams},
         site(options.web_root) {}
 
   void configure();
@@ -199,8 +199,8 @@ void HttpServer::Parts::handle(const httplib::Request& request, httplib::Respons
   }
 }
 
-HttpServer::HttpServer(RunService& service, EventBus& bus, MetricsRegistry& metrics, HttpOptions options)
-    : parts_(std::make_unique<Parts>(service, bus, metrics, std::move(options))) {
+HttpServer::HttpServer(RunService& service, Webhooks& webhooks, EventBus& bus, MetricsRegistry& metrics, HttpOptions options)
+    : parts_(std::make_unique<Parts>(service, webhooks, bus, metrics, std::move(options))) {
   parts_->configure();
   parts_->bind();
   parts_->thread = std::thread([parts = parts_.get()] { parts->listener.listen_after_bind(); });

@@ -10,6 +10,7 @@ namespace moelab::server {
 class EventBus;
 class MetricsRegistry;
 class RunService;
+class Webhooks;
 }  // namespace moelab::server
 
 namespace moelab::server::http {
@@ -27,9 +28,9 @@ struct HttpOptions {
 
 class HttpServer {
  public:
-  // Binds and starts to answer on its own threads. `service`, `bus` and `metrics` must outlive the server. Throws Error(conflict) when
-  // the port is in use, Error(usage) when the address is not one of this machine.
-  HttpServer(RunService& service, EventBus& bus, MetricsRegistry& metrics, HttpOptions options);
+  // Binds and starts to answer on its own threads. `service`, `webhooks`, `bus` and `metrics` must outlive the server. Throws
+  // Error(conflict) when the port is in use, Error(usage) when the address is not one of this machine.
+  HttpServer(RunService& service, Webhooks& webhooks, EventBus& bus, MetricsRegistry& metrics, HttpOptions options);
   // Ends event streams, lets running requests finish, closes the port.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

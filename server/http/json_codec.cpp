@@ -150,6 +150,13 @@ json to_json(const RunDetail& detail) {
   object["events"] = array_of(detail.events, [](const RunEventView& event) {
     return json{{"time", core::to_rfc3339(event.time)}, {"from", text_or_null(event.from)}, {"to", event.to}, {"reason", event.reason}};
   });
+  object["alerts"] = array_of(detail.alerts, [](const AlertView& alert) {
+    return json{{"time", core::to_rfc3339(alert.time)},
+                {"attempt", alert.attempt},
+                {"step", alert.step},
+                {"code", alert.code},
+                {"message", alert.message}};
+  });
   object["artifacts"] = array_of(detail.artifacts, [](const ArtifactView& artifact) {
     return json{{"name", artifact.name}, {"kind", artifact.kind}, {"path", artifact.path}, {"bytes", artifact.bytes}};
   });
@@ -171,8 +178,12 @@ json to_json(const VerbResult& result) {
 }
 
 json to_json(const QueueView& queue) {
-  return {{"mode", to_string(queue.mode.kind)}, {"reason", queue.mode.reason}, {"since", or_null(queue.mode.since)},
-          {"total", queue.total},               {"live", queue.live},          {"runs", to_json(queue.runs)}};
+  return {{"mode", to_string(queue.mode.kind)},
+          {"reason", queue.mode.reason},
+          {"since", or_null(queue.mode.since)},
+          {"total", queue.total},
+          {"live", queue.live},
+          {"runs", to_json(queue.runs)}};
 }
 
 json to_json(const ExperimentView& experiment) {

@@ -1,4 +1,5 @@
-// Owns what an endpoint is: method, path with {id} for an id and {verb} for a last segment, handler. The table is in routes.cpp; http_server.cpp dispatches.
+// Owns what an endpoint is: method, path with {id} for an id and {verb} for a last segment, handler. The table is in routes.cpp;
+// http_server.cpp dispatches.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@ namespace moelab::server {
 class EventBus;
 class MetricsRegistry;
 class RunService;
+class Webhooks;
 }  // namespace moelab::server
 
 namespace moelab::server::http {
@@ -25,6 +27,7 @@ class StreamGate;
 // What handlers work on; lives as long as the server.
 struct Api {
   RunService& service;
+  Webhooks& webhooks;
   EventBus& bus;
   MetricsRegistry& metrics;
   StreamGate& streams;

@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <limits>
 
+#include "db/alert_store.h"
 #include "db/file_store.h"
+#include "db/notice_store.h"
 #include "server/http/openapi_document.h"
 #include "server/http/route.h"
+#include "server/notice/event_payload.h"
 #include "tests/server/http_fixture.h"
 #include "tests/server/http_schema_check.h"
 
@@ -62,9 +65,33 @@ struct Filled : Served {
                R"({"title": "experts by domain", "step": 40, "rows": ["code", "prose"], "tokens": [32, 64], "layers": [0, 1],
                    "experts": 4, "share": [[[1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]], [[0, 0.5, 0.5, 0], [0, 0, 0, 1]]]})");
     add_artifact("specialisation", "artifacts/specialisation.json", "routing_shares");
+    add_webhook();
   }
   void add_artifact(const std::string& name, const std::string& path, const std::string& kind) {
     home.database.write([&](db::Connection& c) { db::FileStore(c).put_artifact(run, {name, kind, path}); });
+  }
+  // With id 1, and one delivery.
+  void add_webhook() {
+    home.database.write([&](db::Connection& c) {
+      db::AlertStore(c).put(run, {1, 9, 20, home.clock.now(), "loss_spike", "far off"});
+      db::WebhookStore store(c);
+      db::WebhookRow hook;
+      hook.url = "http://127.0.0.1:9/";  // which the daemon does not allow: a call goes nowhere
+      hook.secret = "never-to-be-seen-again";
+      hook.events = {"failed", "alert"};
+      hook.experiment = "balance";
+      hook.created_at = home.clock.now();
+      store.add(hook);
+      db::DeliveryRow delivery;
+      delivery.webhook = 1;
+      delivery.event_id = "e-1";
+      delivery.type = "alert";
+      const db::NoticeRow notice = db::NoticeStore(c).oldest(1).front();
+      delivery.payload = server::event_payload(c, notice, "");
+      delivery.created_at = home.clock.now();
+      delivery.next_attempt = home.clock.now();
+      store.add_delivery(delivery);
+    });
   }
   json submitted;
   std::int64_t run = 0, experiment = 0;
@@ -80,8 +107,13 @@ TEST_CASE("every GET endpoint answers as the contract says") {
     const std::string path(route.path);
     if (route.method != "GET" || !answers_with_json(path)) continue;
     const bool of_experiment = path.find("/experiments/") != std::string::npos;
+    const bool of_webhook = path.find("/webhooks/") != std::string::npos;
     const std::string query = path.ends_with("/artifact") ? "?name=specialisation" : "";
-    check_contract(daemon.get(concrete(path, std::to_string(of_experiment ? daemon.experiment : daemon.run)) + query), path, "get", "200");
+    check_contract(daemon.get(concrete(path, std::to_string(of_experiment ? daemon.experiment
+                                                            : of_webhook  ? 1
+                                                                          : daemon.run)) +
+                              query),
+                   path, "get", "200");
   }
 }
 
@@ -134,6 +166,46 @@ TEST_CASE("the queue lists who is next and why each waits") {
   CHECK(daemon.post("/api/v1/queue/hold", {{"reason", "exam week"}}).at("mode") == "held");
   CHECK(daemon.get("/api/v1/queue").at("reason") == "exam week");
   CHECK(daemon.post("/api/v1/queue/release", json::object()).at("mode") == "open");
+}
+
+TEST_CASE("webhook endpoints answer as the contract says, and show a secret only where it is made") {
+  const Filled daemon;
+  const json made = daemon.post("/api/v1/webhooks", {{"url", "https://1.1.1.1/hook"}, {"events", {"failed"}}}, 201);
+  check_contract(made, "/api/v1/webhooks", "post", "201");
+  CHECK(made.at("secret").get<std::string>().size() == 64);
+  CHECK(made.at("experiment").is_null());
+  const std::string path = "/api/v1/webhooks/" + made.at("id").dump();
+  CHECK(daemon.post("/api/v1/webhooks", {{"url", "https://1.1.1.1/"}, {"secret", "mine-and-long-enough"}}, 201).at("secret") ==
+        "mine-and-long-enough");
+  for (const char* verb : {"enable", "disable"}) {
+    const json answer = daemon.post(path + "/" + verb, json::object());
+    check_contract(answer, "/api/v1/webhooks/{id}/" + std::string(verb), "post", "200");
+    CHECK(answer.at("enabled") == (std::string(verb) == "enable"));
+  }
+  const json call = daemon.post("/api/v1/webhooks/1/test", json::object());
+  check_contract(call, "/api/v1/webhooks/{id}/test", "post", "200");
+  CHECK(call.at("result") == "given_up");
+  CHECK(call.at("error").get<std::string>().find("--webhook-private") != std::string::npos);
+  for (const std::string& place : {std::string("/api/v1/webhooks"), path, std::string("/api/v1/webhooks/1"), path + "/deliveries"}) {
+    const std::string text = daemon.get(place).dump();
+    CHECK(text.find("secret") == std::string::npos);
+    CHECK(text.find("never-to-be-seen-again") == std::string::npos);
+    CHECK(text.find("mine-and-long-enough") == std::string::npos);
+  }
+  const auto removed = daemon.client().Delete(path);
+  REQUIRE(removed);
+  CHECK(removed->status == 200);
+  check_contract(json::parse(removed->body), "/api/v1/webhooks/{id}", "delete", "200");
+  check_error(daemon.get(path, 404), "not_found");
+  check_error(daemon.post("/api/v1/webhooks", {{"url", "http://127.0.0.1/"}}, 400), "usage");
+  check_error(daemon.post("/api/v1/webhooks", {{"events", {"failed"}}}, 400), "usage");
+  check_error(daemon.post("/api/v1/webhooks", {{"url", "https://1.1.1.1/"}, {"events", {"broken"}}}, 400), "usage");
+  check_error(daemon.post("/api/v1/webhooks", {{"url", "https://1.1.1.1/"}, {"event", {"failed"}}}, 400), "usage");
+}
+
+TEST_CASE("a webhook event is a state of a run or an alert") {
+  const json& names = server::http::openapi_document().at("components").at("schemas").at("WebhookEvent").at("enum");
+  CHECK(names.get<std::vector<std::string>>() == server::webhook_events());
 }
 
 TEST_CASE("submitting again reuses what is known, and a dry run says so") {

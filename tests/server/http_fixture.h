@@ -13,6 +13,7 @@
 #include "server/device_monitor.h"
 #include "server/http/http_server.h"
 #include "server/metrics_registry.h"
+#include "server/notice/webhooks.h"
 #include "server/run_service.h"
 #include "server/wait_reasons.h"
 #include "tests/server/engine_fixture.h"
@@ -44,7 +45,7 @@ class Served {
     write_text(home.dir.path() / "corpus.txt", "the cat sat on the mat\n");
     write_text(home.dir.path() / "small.yaml", kMatrix);
     monitor.refresh({});
-    server = std::make_unique<server::http::HttpServer>(service, home.bus, metrics,
+    server = std::make_unique<server::http::HttpServer>(service, webhooks, home.bus, metrics,
                                                         server::http::HttpOptions{"127.0.0.1", 0, token_, std::move(web_root)});
   }
   ~Served() {
@@ -97,6 +98,8 @@ class Served {
   server::MetricsRegistry metrics{"1.2.3"};
   server::WaitReasons reasons;
   server::RunService service{home.database, home.dir.path(), home.clock, home.bus, monitor, reasons, "1.2.3"};
+  server::WebhookSender sender{home.database, home.clock, metrics};
+  server::Webhooks webhooks{home.database, home.clock, sender};
   std::unique_ptr<server::http::HttpServer> server;
 
  private:

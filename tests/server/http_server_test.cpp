@@ -222,12 +222,15 @@ TEST_CASE("a port in use names the port and the remedy") {
   Served daemon;
   std::string message;
   const auto again = [&] {
-    server::http::HttpServer second(daemon.service, daemon.home.bus, daemon.metrics, {"127.0.0.1", daemon.server->port(), "", {}});
+    server::http::HttpServer second(daemon.service, daemon.webhooks, daemon.home.bus, daemon.metrics,
+                                    {"127.0.0.1", daemon.server->port(), "", {}});
   };
   CHECK(kind_of_error(again, &message) == core::ErrorKind::conflict);
   CHECK(message.find(std::to_string(daemon.server->port())) != std::string::npos);
   CHECK(message.find("--port") != std::string::npos);
-  const auto elsewhere = [&] { server::http::HttpServer second(daemon.service, daemon.home.bus, daemon.metrics, {"203.0.113.1", 0, "t", {}}); };
+  const auto elsewhere = [&] {
+    server::http::HttpServer second(daemon.service, daemon.webhooks, daemon.home.bus, daemon.metrics, {"203.0.113.1", 0, "t", {}});
+  };
   CHECK(kind_of_error(elsewhere, &message) == core::ErrorKind::usage);
   CHECK(message.find("203.0.113.1") != std::string::npos);
 }

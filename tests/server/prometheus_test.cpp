@@ -52,7 +52,7 @@ TEST_CASE("metrics count what has happened and show runs, queue and throughput o
   daemon.home.database.write([&](db::Connection& c) {
     db::RunStore runs(c);
     for (const std::int64_t id : {1, 3}) {
-      runs.begin_attempt(id, "cpu" + std::to_string(id), daemon.home.clock.now());
+      runs.begin_attempt(id, {"cpu" + std::to_string(id)}, daemon.home.clock.now());
       runs.mark_running(id, daemon.home.clock.now());
     }
   });
@@ -70,15 +70,27 @@ TEST_CASE("metrics count what has happened and show runs, queue and throughput o
   CHECK(answer->status == 200);
   CHECK(answer->get_header_value("Content-Type") == server::kPrometheusContentType);
   const std::string& text = answer->body;
-  for (const char* line :
-       {"moelab_build_info{version=\"1.2.3\"} 1", "# TYPE moelab_runs gauge", "moelab_runs{state=\"running\"} 2",
-        "moelab_runs{state=\"failed\"} 1", "moelab_runs{state=\"queued\"} 0", "moelab_queue_length 0", "moelab_run_tokens_per_second 1500.5",
-        "moelab_devices{state=\"free\",kind=\"cpu\"} 2", "moelab_devices{state=\"leased\",kind=\"cpu\"} 0",
-        "# TYPE moelab_scheduler_tick_seconds histogram", "moelab_scheduler_tick_seconds_count 2",
-        "moelab_scheduler_tick_seconds_bucket{le=\"0.005\"} 1", "moelab_scheduler_tick_seconds_bucket{le=\"+Inf\"} 2",
-        "moelab_queue_wait_seconds_bucket{le=\"60\"} 0", "moelab_queue_wait_seconds_bucket{le=\"300\"} 1", "moelab_queue_wait_seconds_sum 70",
-        "moelab_webhook_deliveries_total{result=\"failed\"} 1", "moelab_webhook_deliveries_total{result=\"delivered\"} 0",
-        "moelab_ingest_events_total 3", "moelab_ingest_bytes_total 120", "moelab_ingest_skipped_lines_total 1"}) {
+  for (const char* line : {"moelab_build_info{version=\"1.2.3\"} 1",
+                           "# TYPE moelab_runs gauge",
+                           "moelab_runs{state=\"running\"} 2",
+                           "moelab_runs{state=\"failed\"} 1",
+                           "moelab_runs{state=\"queued\"} 0",
+                           "moelab_queue_length 0",
+                           "moelab_run_tokens_per_second 1500.5",
+                           "moelab_devices{state=\"free\",kind=\"cpu\"} 2",
+                           "moelab_devices{state=\"leased\",kind=\"cpu\"} 0",
+                           "# TYPE moelab_scheduler_tick_seconds histogram",
+                           "moelab_scheduler_tick_seconds_count 2",
+                           "moelab_scheduler_tick_seconds_bucket{le=\"0.005\"} 1",
+                           "moelab_scheduler_tick_seconds_bucket{le=\"+Inf\"} 2",
+                           "moelab_queue_wait_seconds_bucket{le=\"60\"} 0",
+                           "moelab_queue_wait_seconds_bucket{le=\"300\"} 1",
+                           "moelab_queue_wait_seconds_sum 70",
+                           "moelab_webhook_deliveries_total{result=\"failed\"} 1",
+                           "moelab_webhook_deliveries_total{result=\"delivered\"} 0",
+                           "moelab_ingest_events_total 3",
+                           "moelab_ingest_bytes_total 120",
+                           "moelab_ingest_skipped_lines_total 1"}) {
     CHECK_MESSAGE(has_line(text, line), line << " is not in\n" << text);
   }
   CHECK(text.find("moelab_gpu") == std::string::npos);  // there is none
@@ -89,16 +101,16 @@ TEST_CASE("metrics tell who uses a GPU") {
   ThreeGpus inventory;
   server::DeviceMonitor monitor(inventory, home.clock, {0.05, 1024, 10, 0ms});
   monitor.refresh({{"gpu2", 8, "a", home.clock.now(), 100}});
-  const server::RunService service(home.database, home.dir.path(), home.clock, home.bus, monitor, "1");
+  server::WaitReasons reasons;
+  const server::RunService service(home.database, home.dir.path(), home.clock, home.bus, monitor, reasons, "1");
   const server::MetricsRegistry registry("1");
   const std::string text = server::prometheus_text(registry, service);
-  for (const char* line :
-       {"moelab_gpu_busy{gpu=\"gpu0\",by=\"own\"} 0", "moelab_gpu_busy{gpu=\"gpu0\",by=\"foreign\"} 0",
-        "moelab_gpu_busy{gpu=\"gpu1\",by=\"own\"} 0", "moelab_gpu_busy{gpu=\"gpu1\",by=\"foreign\"} 1",
-        "moelab_gpu_busy{gpu=\"gpu2\",by=\"own\"} 1", "moelab_gpu_busy{gpu=\"gpu2\",by=\"foreign\"} 0",
-        "moelab_gpu_memory_used_bytes{gpu=\"gpu1\"} 262144000", "moelab_gpu_memory_total_bytes{gpu=\"gpu0\"} 1048576000",
-        "moelab_devices{state=\"free\",kind=\"gpu\"} 1", "moelab_devices{state=\"busy\",kind=\"gpu\"} 1",
-        "moelab_devices{state=\"leased\",kind=\"gpu\"} 1"}) {
+  for (const char* line : {"moelab_gpu_busy{gpu=\"gpu0\",by=\"own\"} 0", "moelab_gpu_busy{gpu=\"gpu0\",by=\"foreign\"} 0",
+                           "moelab_gpu_busy{gpu=\"gpu1\",by=\"own\"} 0", "moelab_gpu_busy{gpu=\"gpu1\",by=\"foreign\"} 1",
+                           "moelab_gpu_busy{gpu=\"gpu2\",by=\"own\"} 1", "moelab_gpu_busy{gpu=\"gpu2\",by=\"foreign\"} 0",
+                           "moelab_gpu_memory_used_bytes{gpu=\"gpu1\"} 262144000", "moelab_gpu_memory_total_bytes{gpu=\"gpu0\"} 1048576000",
+                           "moelab_devices{state=\"free\",kind=\"gpu\"} 1", "moelab_devices{state=\"busy\",kind=\"gpu\"} 1",
+                           "moelab_devices{state=\"leased\",kind=\"gpu\"} 1"}) {
     CHECK_MESSAGE(has_line(text, line), line << " is not in\n" << text);
   }
 }

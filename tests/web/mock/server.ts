@@ -135,6 +135,7 @@ function detail(id: number): Schemas['RunDetail'] {
     notes: run.name === 'a0_no_lb' ? 'Published by moe-lab at the paper size: eval loss 1.1270 after 2.86 hours.' : '',
     run_dir: `/var/lib/moelab/runs/${id}`,
     events: world.history.get(id) ?? [],
+    alerts: [],
     artifacts: checkpoints.length ? [{ name: 'expert_load.gif', kind: 'image', path: 'artifacts/expert_load.gif', bytes: 482_133 }, { name: 'metrics.jsonl', kind: 'metrics', path: 'metrics.jsonl', bytes: 188_201 }] : [],
     checkpoints,
     provenance: { host: 'bench-2', code_version: '0.1.0+c25ee62', libtorch: '2.11.0', threads: 8, device_name: 'cpu' },
