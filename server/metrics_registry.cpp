@@ -39,7 +39,7 @@ struct MetricsRegistry::Parts {
   prometheus::Counter& skipped =
       counter(registry, "moelab_ingest_skipped_lines_total", "Lines of workers' journals that are no event and were skipped.");
   prometheus::Family<prometheus::Counter>& deliveries =
-      prometheus::BuildCounter().Name("moelab_webhook_deliveries_total").Help("Requests sent to webhooks, by result.").Register(registry);
+      prometheus::BuildCounter().Name("moelab_webhook_deliveries_total").Help("Attempts to deliver to webhooks, by result.").Register(registry);
 };
 
 MetricsRegistry::MetricsRegistry(const std::string& version) : parts_(std::make_unique<Parts>()) {

@@ -35,7 +35,7 @@ class MetricsRegistry {
   // A run has left the queue for a device after waiting so long.
   void add_queue_wait(Seconds waited);
   void add_batch(const IngestedBatch& batch);
-  // One request to a webhook: "delivered", "failed" (to be tried again) or "given_up".
+  // One attempt to deliver to a webhook: "delivered", "failed" (to be tried again) or "given_up".
   void add_delivery(const std::string& result);
 
   std::vector<prometheus::MetricFamily> collect() const;

@@ -56,7 +56,7 @@ void log_notice(const db::NoticeRow& n) {
   if (n.type == "alert") {
     fields["code"] = n.code;
     fields["reason"] = n.reason;
-    return log_with(spdlog::level::warn, run + " raised an alert", fields);
+    return log_with(spdlog::level::info, run + " raised an alert", fields);
   }
   if (!n.reason.empty()) fields["reason"] = n.reason;
   log_with(spdlog::level::info, run + (n.from_state.empty() ? " is " : " " + n.from_state + " -> ") + n.state, fields);

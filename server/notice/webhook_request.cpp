@@ -127,7 +127,8 @@ WebhookAnswer exchange(const WebhookUrl& url, const std::string& address, const 
   };
   httplib::Response response;
   httplib::Error error = httplib::Error::Success;
-  client->send(request, response, error);
+  const bool whole = client->send(request, response, error);
+  if (!status && whole) status = response.status;  // httplib asks the handler about every answer but 204
   connected = status || (error != httplib::Error::Connection && error != httplib::Error::ConnectionTimeout);
   if (!status) return {std::nullopt, watchdog.bitten() ? "there was no answer in time" : transport_error(error)};
   if (*status >= 200 && *status < 300) return {status, ""};
