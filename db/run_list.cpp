@@ -92,6 +92,7 @@ RunList list_runs(Connection& connection, const RunFilter& filter) {
     for (const core::RunState state : filter.states) list += (list.empty() ? "'" : ", '") + core::to_string(state) + "'";
     where.sql += " AND r.state IN (" + list + ")";
   }
+  if (!filter.archived) where.sql += " AND r.archived = 0";
   if (!filter.tag.empty()) {
     where.add("EXISTS (SELECT 1 FROM members t, json_each(t.tags) j WHERE t.run_id = r.id AND j.value = @)", filter.tag);
   }

@@ -19,6 +19,7 @@ struct RunFilter {
   std::string sort;                        // "" = newest first (file order within an experiment); a field or metrics.NAME; "-" = descending
   std::int64_t limit = 100;
   std::int64_t offset = 0;
+  bool archived = false;                   // archived ones too
 };
 
 struct ListedRun {

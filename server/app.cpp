@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "core/clock.h"
 #include "core/error.h"
@@ -40,6 +42,8 @@ namespace {
 constexpr std::chrono::seconds kKillPatience{10};
 // For what the last runs of `moelab run` have to tell. What is not delivered by then is sent at the next start.
 constexpr std::chrono::milliseconds kDeliveryPatience{5000};
+
+constexpr std::chrono::hours kRetentionPeriod{1};
 
 // Wakes a thread every `period` until it is told to end; the thread checks between two rounds.
 class Pacer {
@@ -87,13 +91,14 @@ struct App::Parts {
     devices.emplace(*inventory, clock, GpuRules{}, &*health);
     ingest.emplace(*database, paths, clock, bus, &metrics);
     dispatcher.emplace(*database, paths, clock, launcher, *devices, *ingest, bus, reasons,
-                       DispatcherOptions{options.grace, std::chrono::seconds(1), options.max_concurrent, false});
+                       DispatcherOptions{options.grace, std::chrono::seconds(1), options.max_concurrent, false, options.min_free_bytes});
     service.emplace(*database, paths.home(), clock, bus, *devices, reasons, MOELAB_CODE_VERSION);
     RequestRules rules;
     rules.allow_private = given.webhook_private;
     sender.emplace(*database, clock, metrics, rules);
     follower.emplace(*database, clock, metrics, *sender);
     webhooks.emplace(*database, clock, *sender);
+    service->retention().put_back_half_deleted();
     devices->refresh({});
   }
 
@@ -117,26 +122,45 @@ struct App::Parts {
   std::optional<Webhooks> webhooks;
 
   Pacer pacer;
-  std::thread dispatch_thread, ingest_thread, notice_thread;
+  std::thread dispatch_thread, ingest_thread, notice_thread, retention_thread;
+  std::mutex said_mutex;
+  std::map<std::string, std::string> said;  // thread -> the error it has logged last: one that lasts is logged once
   std::once_flag stopped;
 
   // The loops of the daemon: what a round throws is logged, and the next round tries again.
-  void loop(const char* name, const std::function<void()>& round) {
+  void loop(const char* name, std::chrono::milliseconds period, const std::function<void()>& round) {
     do {
       run_round(name, round);
-    } while (pacer.wait(options.tick));
+    } while (pacer.wait(period));
   }
   void timed_tick() {
     const auto start = std::chrono::steady_clock::now();
     dispatcher->tick();
     metrics.add_tick(std::chrono::steady_clock::now() - start);
   }
-  static void run_round(const char* name, const std::function<void()>& round) {
+  void run_round(const char* name, const std::function<void()>& round) {
+    std::string error;
     try {
       round();
     } catch (const std::exception& e) {
-      spdlog::error("{}: {}", name, e.what());
+      error = e.what();
     }
+    std::string before;
+    {
+      const std::lock_guard lock(said_mutex);
+      before = std::exchange(said[name], error);
+    }
+    if (before == error) return;
+    if (error.empty()) {
+      spdlog::info("{}: works again", name);
+    } else {
+      spdlog::error("{}: {}", name, error);
+    }
+  }
+  // What lies in the trash may take long to remove: not at the cost of the start.
+  void look_after_space() {
+    service->retention().empty_trash();
+    if (options.quota_bytes) service->retention().gc({options.quota_bytes, std::nullopt}, false);
   }
 
   // Workers are asked to leave and waited for; the grace time belongs to the dispatcher, which kills what overstays.
@@ -168,9 +192,10 @@ App::~App() {
 void App::start() {
   Parts& p = *parts_;
   p.sender->start();
-  p.dispatch_thread = std::thread([&p] { p.loop("dispatcher", [&p] { p.timed_tick(); }); });
-  p.ingest_thread = std::thread([&p] { p.loop("ingest", [&p] { p.ingest->drain_live(); }); });
-  p.notice_thread = std::thread([&p] { p.loop("notice", [&p] { p.follower->follow(); }); });
+  p.dispatch_thread = std::thread([&p] { p.loop("dispatcher", p.options.tick, [&p] { p.timed_tick(); }); });
+  p.ingest_thread = std::thread([&p] { p.loop("ingest", p.options.tick, [&p] { p.ingest->drain_live(); }); });
+  p.notice_thread = std::thread([&p] { p.loop("notice", p.options.tick, [&p] { p.follower->follow(); }); });
+  p.retention_thread = std::thread([&p] { p.loop("retention", kRetentionPeriod, [&p] { p.look_after_space(); }); });
 }
 
 void App::stop() {
@@ -182,6 +207,7 @@ void App::stop() {
       p.dispatch_thread.join();
       p.ingest_thread.join();
       p.notice_thread.join();
+      p.retention_thread.join();
       p.drain_workers();
       p.run_round("notice", [&p] {
         p.follower->follow();

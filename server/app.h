@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace moelab::server {
@@ -21,6 +22,8 @@ struct AppOptions {
   bool pin_cpus = true;                 // each slot to CPUs of its own
   int max_concurrent = 0;               // runs at once, whatever the devices; 0 = no limit
   bool webhook_private = false;         // webhooks may go to addresses that are not public
+  std::optional<std::uint64_t> min_free_bytes;  // of the home's disk, below which no run is started; see disk_guard.h
+  std::optional<std::uint64_t> quota_bytes;     // of the home; gc keeps to it once an hour
   std::chrono::milliseconds tick{100};  // of dispatcher and ingest
   std::chrono::seconds grace{60};       // between SIGTERM and SIGKILL of a worker; a checkpoint must fit in
 };

@@ -47,7 +47,7 @@ std::string DiskGuard::judge() const {
   if (!space) return "";
   const std::uint64_t wanted = min_free_bytes_.value_or(std::min(kDefaultFree, space->total_bytes / kSmallestShare));
   if (space->free_bytes >= wanted) return "";
-  return "disk space: " + size_text(space->free_bytes) + " free in " + home_.string() + ", " + size_text(wanted) +
+  return "waits for disk space: " + size_text(space->free_bytes) + " free in " + home_.string() + ", " + size_text(wanted) +
          " are kept free; `moelab gc` frees some";
 }
 

@@ -30,7 +30,7 @@ class DiskGuard {
   // min_free_bytes: kept free; 0 = never says no; nothing = 2 GB, or 5 % of a disk that is smaller than 40 GB.
   DiskGuard(std::filesystem::path home, std::optional<std::uint64_t> min_free_bytes, const core::Clock& clock, Probe probe = disk_space);
 
-  // Why no run may start now, as the end of "waits for ..."; empty when one may.
+  // Why no run may start now: "waits for disk space: ...". Empty when one may.
   std::string why_not_enough();
 
  private:

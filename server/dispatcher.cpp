@@ -74,7 +74,8 @@ Dispatcher::Dispatcher(db::Database& database, HomePaths paths, const core::Cloc
       options_(options),
       clock_watch_(clock),
       progress_(paths_),
-      pruning_(database) {}
+      pruning_(database),
+      disk_(paths_.home(), options.min_free_bytes, clock) {}
 
 void Dispatcher::tick() {
   follow_clock();
@@ -259,7 +260,7 @@ void Dispatcher::launch_what_fits() {
   const std::uint64_t due = bus_.decisions_due();
   if (due == decided_ && next_decision_at_ && clock_.now() < *next_decision_at_) return;
   const Situation situation = database_.read([&](db::Connection& c) {
-    return gather_situation(c, devices_.standings(), devices_.has_gpus(), {options_.max_concurrent, options_.slurm_by_default, ""});
+    return gather_situation(c, devices_.standings(), devices_.has_gpus(), {options_.max_concurrent, options_.slurm_by_default, disk_.why_not_enough()});
   });
   Decision decision = decide(situation, clock_.now());
   next_decision_at_ = clock_.now() + kDecisionInterval;
@@ -310,8 +311,8 @@ void Dispatcher::launch(const Launch& next) {
   }
   try {
     change(run.id, [&](db::RunStore& runs) { runs.set_process(run.id, process); });
-  } catch (const core::Error&) {
-    launcher_.forget(process);  // nobody will ever release it
+  } catch (...) {
+    launcher_.forget(process);  // it closes the gate: a worker that nobody knows of must not train
     throw;
   }
   launcher_.release(process);

@@ -16,6 +16,7 @@
 #include "db/run_store.h"
 #include "server/clock_watch.h"
 #include "server/device_monitor.h"
+#include "server/disk_guard.h"
 #include "server/event_bus.h"
 #include "server/ingest.h"
 #include "server/launcher.h"
@@ -33,6 +34,7 @@ struct DispatcherOptions {
   std::chrono::milliseconds device_interval{1000};  // between two readings of the devices, and two looks for workers that hang
   int max_concurrent = 0;                           // runs at once on this server; 0 = as many as there are devices
   bool slurm_by_default = false;                    // where runs of resources.launcher "auto" go
+  std::optional<std::uint64_t> min_free_bytes = 0;  // of the home's disk, else nothing is launched; see disk_guard.h
 };
 
 class Dispatcher {
@@ -82,6 +84,7 @@ class Dispatcher {
   ClockWatch clock_watch_;
   ProgressWatch progress_;
   PruneWatch pruning_;
+  DiskGuard disk_;
   bool shutting_down_ = false;
   std::set<std::int64_t> asked_to_leave_;  // runs this dispatcher has sent SIGTERM
   std::vector<std::string> leased_;        // devices at the last reading

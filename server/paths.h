@@ -16,6 +16,7 @@ class HomePaths {
   std::filesystem::path lock() const { return home_ / "daemon.lock"; }
   std::filesystem::path announcement() const { return home_ / "daemon.json"; }
   std::filesystem::path cache() const { return home_ / "cache"; }
+  std::filesystem::path trash() const { return home_ / "trash"; }
   std::filesystem::path runs() const { return home_ / "runs"; }
   std::filesystem::path run(std::int64_t id) const { return runs() / std::to_string(id); }
   std::filesystem::path spec(std::int64_t id) const { return run(id) / "run.json"; }

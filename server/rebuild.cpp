@@ -17,6 +17,7 @@
 #include "db/experiment_store.h"
 #include "db/notice_store.h"
 #include "db/webhook_store.h"
+#include "db/retention_store.h"
 #include "server/file_io.h"
 #include "server/home_lock.h"
 #include "server/ingest.h"
@@ -66,6 +67,7 @@ void insert_run(db::Connection& c, const HomePaths& paths, std::int64_t id) {
   run.depends_on = listed.value("depends_on", std::vector<std::string>{});
   run.memory_key = listed.value("memory_key", "");
   db::RunStore(c).insert(run, core::from_rfc3339(listed.at("queued_at").get<std::string>()));
+  db::RetentionStore(c).set_archived(id, listed.value("archived", false));
   db::ExperimentStore experiments(c);
   for (const nlohmann::json& listing : listed.at("listings")) {
     auto [experiment, member] = listing_from_json(listing);

@@ -56,6 +56,7 @@ RunService::RunService(db::Database& database, std::filesystem::path home, const
       bus_(bus),
       devices_(devices),
       reasons_(reasons),
+      retention_(database, HomePaths(home_), clock, bus),
       version_(std::move(version)),
       started_at_(clock.now()) {}
 
@@ -93,7 +94,8 @@ RunPage RunService::runs(const RunQuery& query) const {
   const std::int64_t offset = offset_from(query.cursor);
   return database_.read([&](db::Connection& c) {
     if (query.experiment) db::ExperimentStore(c).get(*query.experiment);
-    const db::RunList list = db::list_runs(c, {query.states, query.experiment, query.tag, query.search, query.sort, query.limit, offset});
+    const db::RunList list = db::list_runs(
+        c, {query.states, query.experiment, query.tag, query.search, query.sort, query.limit, offset, query.archived});
     RunPage page{ViewBuilder(c, clock_.now(), reasons_).runs(list.runs), list.total, std::nullopt};
     const std::int64_t next = offset + static_cast<std::int64_t>(page.runs.size());
     if (!page.runs.empty() && next < list.total) page.next_cursor = std::to_string(next);
@@ -134,11 +136,14 @@ RunDetail RunService::run_detail(RunId id) const {
   return detail;
 }
 
-std::vector<ExperimentView> RunService::experiments() const {
+std::vector<ExperimentView> RunService::experiments(bool archived) const {
   return database_.read([&](db::Connection& c) {
     ViewBuilder views(c, clock_.now(), reasons_);
     std::vector<ExperimentView> list;
-    for (const db::ExperimentRow& row : db::ExperimentStore(c).all()) list.push_back(views.experiment(row));
+    for (const db::ExperimentRow& row : db::ExperimentStore(c).all()) {
+      ExperimentView view = views.experiment(row);
+      if (archived || !view.archived) list.push_back(std::move(view));
+    }
     return list;
   });
 }
@@ -147,8 +152,17 @@ ExperimentView RunService::experiment(ExperimentId id) const {
   return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now(), reasons_).experiment(db::ExperimentStore(c).get(id)); });
 }
 
-ResultTable RunService::results(ExperimentId id) const {
-  return database_.read([&](db::Connection& c) { return ViewBuilder(c, clock_.now(), reasons_).results(db::ExperimentStore(c).get(id)); });
+ResultTable RunService::results(ExperimentId id, bool archived) const {
+  return database_.read([&](db::Connection& c) {
+    return ViewBuilder(c, clock_.now(), reasons_).results(db::ExperimentStore(c).get(id), archived);
+  });
+}
+
+// What a rebuild must know too is written beside the run.
+std::optional<std::string> RunService::apply(db::Connection& c, RunVerb verb, RunId id) {
+  std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now());
+  if (!refused && (verb == RunVerb::archive || verb == RunVerb::unarchive)) write_listings(c, HomePaths(home_), id);
+  return refused;
 }
 
 LrSweepReport RunService::lr_sweep(ExperimentId id) const {
@@ -160,7 +174,7 @@ ExperimentStatistics RunService::statistics(ExperimentId id, const std::string& 
 }
 
 RunView RunService::act(RunVerb verb, RunId id) {
-  const std::optional<std::string> refused = database_.write([&](db::Connection& c) { return apply_verb(c, id, verb, clock_.now()); });
+  const std::optional<std::string> refused = database_.write([&](db::Connection& c) { return apply(c, verb, id); });
   if (refused) throw core::Error(core::ErrorKind::conflict, *refused);
   publish({id});
   return run(id);
@@ -171,7 +185,7 @@ VerbResult RunService::act(RunVerb verb, const std::vector<RunId>& ids) {
   std::vector<RunId> changed;
   database_.write([&](db::Connection& c) {
     for (const RunId id : ids) {
-      if (std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now())) {
+      if (std::optional<std::string> refused = apply(c, verb, id)) {
         result.skipped.push_back({id, *std::move(refused)});
       } else {
         changed.push_back(id);

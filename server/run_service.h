@@ -10,6 +10,7 @@
 
 #include "server/lr_sweep.h"
 #include "server/run_verbs.h"
+#include "server/retention_service.h"
 #include "server/views.h"
 
 namespace moelab::core {
@@ -36,6 +37,7 @@ struct RunQuery {
   std::string sort;                        // "" = newest first; else a field of Run or metrics.NAME, "-" in front for descending
   std::int64_t limit = 100;                // [1, 1000]
   std::string cursor;                      // RunPage::next_cursor of the page before
+  bool archived = false;                   // archived ones too
 };
 
 class RunService {
@@ -52,9 +54,10 @@ class RunService {
   RunView run(RunId id) const;
   RunDetail run_detail(RunId id) const;
 
-  std::vector<ExperimentView> experiments() const;  // newest first
+  // Newest first; one whose runs are all archived only with `archived`.
+  std::vector<ExperimentView> experiments(bool archived = false) const;
   ExperimentView experiment(ExperimentId id) const;
-  ResultTable results(ExperimentId id) const;
+  ResultTable results(ExperimentId id, bool archived = false) const;  // archived: their rows too
   // Of a learning-rate sweep, or of the experiment it was made for. not_found when there is none.
   LrSweepReport lr_sweep(ExperimentId id) const;
   // Families against their baseline, by the latest value of `metric`. not_found also for a metric that no member has reported.
@@ -87,6 +90,9 @@ class RunService {
   std::filesystem::path run_dir(RunId id) const;   // absolute; the run exists
   std::filesystem::path log_file(RunId id) const;  // worker.log; may not exist yet
 
+  // Delete and gc.
+  RetentionService& retention() { return retention_; }
+
   DevicesView devices() const;
   // enable lifts a quarantine as well. not_found for an id that is no device.
   DeviceView enable_device(const std::string& id);
@@ -97,6 +103,7 @@ class RunService {
   std::vector<ExperimentId> experiments_of(RunId id) const;
 
  private:
+  std::optional<std::string> apply(db::Connection& connection, RunVerb verb, RunId id);
   void publish(const std::vector<RunId>& ids);
 
   db::Database& database_;
@@ -105,6 +112,7 @@ class RunService {
   EventBus& bus_;
   DeviceMonitor& devices_;
   const WaitReasons& reasons_;
+  RetentionService retention_;
   std::string version_;
   core::TimePoint started_at_;
 };

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/nearest_name.h"
+#include "db/retention_store.h"
 
 namespace moelab::server {
 namespace {
@@ -54,6 +55,12 @@ Refusal rerun(db::RunStore& runs, const db::RunRow& run, core::TimePoint now) {
   return std::nullopt;
 }
 
+Refusal set_archived(db::Connection& c, const db::RunRow& run, bool archived) {
+  if (archived && !core::is_terminal(run.state)) return subject(run) + ": only a run that has ended can be archived";
+  db::RetentionStore(c).set_archived(run.id, archived);
+  return std::nullopt;
+}
+
 }  // namespace
 
 const std::vector<RunVerbInfo>& run_verbs() {
@@ -64,6 +71,8 @@ const std::vector<RunVerbInfo>& run_verbs() {
       {RunVerb::kill, "kill", "End runs at once, without a checkpoint"},
       {RunVerb::retry, "retry", "Queue runs that ended without completing; they go on from their newest checkpoint"},
       {RunVerb::rerun, "rerun", "Train ended runs again from the start, as a new attempt"},
+      {RunVerb::archive, "archive", "Leave ended runs out of listings and results; their files stay"},
+      {RunVerb::unarchive, "unarchive", "List archived runs again"},
   };
   return table;
 }
@@ -100,6 +109,10 @@ std::optional<std::string> apply_verb(db::Connection& connection, db::RunId id, 
       return retry(runs, run, now);
     case RunVerb::rerun:
       return rerun(runs, run, now);
+    case RunVerb::archive:
+      return set_archived(connection, run, true);
+    case RunVerb::unarchive:
+      return set_archived(connection, run, false);
   }
   return std::nullopt;
 }

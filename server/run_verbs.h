@@ -12,7 +12,7 @@
 
 namespace moelab::server {
 
-enum class RunVerb { pause, resume, cancel, kill, retry, rerun };
+enum class RunVerb { pause, resume, cancel, kill, retry, rerun, archive, unarchive };
 
 struct RunVerbInfo {
   RunVerb verb;

@@ -9,6 +9,7 @@
 #include "core/field_io.h"
 #include "core/origin.h"
 #include "server/file_batch.h"
+#include "db/retention_store.h"
 #include "server/file_io.h"
 #include "server/listing_json.h"
 #include "server/lr_sweep_store.h"
@@ -78,6 +79,7 @@ void add_listings(FileBatch& files, db::Connection& connection, const HomePaths&
                                {"waits_for", run.waits_for},
                                {"depends_on", db::RunStore(connection).dependencies(run_id)},
                                {"memory_key", run.memory_key},
+                               {"archived", run.archived},
                                {"listings", list}};
   files.add(paths.listings(run_id), file.dump(2) + "\n");
 }
@@ -138,6 +140,7 @@ class Recorder {
   void reuse(std::int64_t id, const core::PlannedRun& planned) {
     db::RunStore runs(connection_);
     submitted_.runs.push_back(id);
+    db::RetentionStore(connection_).set_archived(id, false);  // somebody wants to see it again
     const core::RunState state = runs.get(id).state;
     if (!core::is_live(state)) {
       nlohmann::json spec = runs.spec(id);

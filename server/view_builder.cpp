@@ -126,6 +126,7 @@ RunView ViewBuilder::run(const db::ListedRun& listed) {
   v.device = r.device;
   if (r.process) v.pid = r.process->pid;
   v.priority = r.priority;
+  v.archived = r.archived;
   v.seed = r.seed;
   v.total_parameters = r.total_parameters;
   v.active_parameters = r.active_parameters;
@@ -156,6 +157,7 @@ std::vector<db::ListedRun> ViewBuilder::members(ExperimentId id) {
   db::RunFilter filter;
   filter.experiment = id;
   filter.limit = std::numeric_limits<std::int64_t>::max();
+  filter.archived = true;
   return db::list_runs(connection_, filter).runs;
 }
 
@@ -173,6 +175,7 @@ ExperimentView ViewBuilder::experiment(const db::ExperimentRow& row) {
   v.source = row.source;
   v.state = experiment_state(list);
   v.total = static_cast<std::int64_t>(list.size());
+  v.archived = !list.empty() && std::all_of(list.begin(), list.end(), [](const db::ListedRun& m) { return m.run.archived; });
   v.eta_s = experiment_eta(list);
   for (const RunState state : core::all_run_states()) v.counts[core::to_string(state)] = 0;
   for (const db::ListedRun& m : list) {
@@ -190,10 +193,11 @@ std::optional<double> ViewBuilder::value_of(const std::string& key, const std::s
   return found == values.end() ? std::nullopt : std::optional(found->second);
 }
 
-ResultTable ViewBuilder::results(const db::ExperimentRow& row) {
+ResultTable ViewBuilder::results(const db::ExperimentRow& row, bool archived) {
   ResultTable table;
   table.baseline = row.baseline;
   for (const db::ListedRun& listed : members(row.id)) {
+    if (listed.run.archived && !archived) continue;
     const RunView v = run(listed);
     ResultRow r{v.name,  v.id, v.state, v.seed, v.is_baseline, v.metrics, {}, {}, v.runtime_s, v.total_parameters, v.active_parameters,
                 v.varied};

@@ -24,7 +24,7 @@ class ViewBuilder {
   // The members of an experiment in file order.
   std::vector<db::ListedRun> members(ExperimentId id);
   ExperimentView experiment(const db::ExperimentRow& row);
-  ResultTable results(const db::ExperimentRow& row);
+  ResultTable results(const db::ExperimentRow& row, bool archived);  // archived: rows of archived runs too
 
  private:
   std::map<std::string, double> summary(RunId id);

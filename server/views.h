@@ -61,6 +61,7 @@ struct RunView {
   std::string device;                     // "cpu0", "gpu1"; empty while none is held
   std::optional<std::int64_t> pid;
   int priority = 0;
+  bool archived = false;
   std::string baseline;  // name of the run it is compared with; empty = none
   bool is_baseline = false;
   std::vector<std::string> tags;
@@ -154,6 +155,7 @@ struct ExperimentView {
   std::vector<std::string> tags;
   std::string baseline;  // empty = none
   core::TimePoint created_at;
+  bool archived = false;  // every one of its runs is, and it has some
   std::string state;                           // queued | running | completed | failed | cancelled
   double progress = 0;                         // [0, 1]
   std::map<std::string, std::int64_t> counts;  // every state name -> members in it

@@ -31,6 +31,7 @@ void add_verbs(Verbs& verbs) {
   add_logs_verb(verbs);
   add_control_verbs(verbs);
   add_queue_verbs(verbs);
+  add_retention_verbs(verbs);
   add_device_verbs(verbs);
   add_webhook_verbs(verbs);
   add_worker_verbs(verbs);

@@ -14,6 +14,8 @@ AppOptions DaemonOptions::app() const {
   options.pin_cpus = !unpinned;
   options.webhook_private = webhook_private;
   options.max_concurrent = max_concurrent;
+  options.min_free_bytes = min_free_bytes;
+  options.quota_bytes = quota_bytes;
   return options;
 }
 
@@ -26,6 +28,11 @@ std::shared_ptr<DaemonOptions> add_daemon_options(CLI::App& verb) {
   verb.add_flag("--webhook-private", options->webhook_private, "Webhooks may call private, loopback and link-local addresses");
   verb.add_option("--max-concurrent", options->max_concurrent, "Most runs at once on this server; default as many as there are devices")
       ->check(CLI::Range(1, 100'000));
+  const CLI::AsSizeValue size(/*kb_is_1000=*/true);
+  verb.add_option("--min-free", options->min_free_bytes,
+                  "Start no run while less is free on the home's disk, such as 5GB; 0 = start always; default 2GB, or 5 % of a small disk")
+      ->transform(size);
+  verb.add_option("--quota", options->quota_bytes, "Once an hour, `moelab gc --quota` this much, such as 500GB")->transform(size);
   return options;
 }
 

@@ -3,7 +3,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/app.h"
@@ -17,6 +19,7 @@ struct DaemonOptions {
   bool unpinned = false;
   bool webhook_private = false;
   int max_concurrent = 0;
+  std::optional<std::uint64_t> min_free_bytes, quota_bytes;
   AppOptions app() const;
 };
 

@@ -61,7 +61,7 @@ json find_run(const Client& client, const std::string& text) {
   if (is_id(text)) return client.get("/api/v1/runs/" + text);
   const std::string name = text.substr(text.rfind('/') + 1);
   std::vector<json> hits;
-  for (json& run : list_runs(client, "search=" + query_escape(name))) {
+  for (json& run : list_runs(client, "archived=true&search=" + query_escape(name))) {
     const bool seen = std::any_of(hits.begin(), hits.end(), [&](const json& hit) { return hit.at("id") == run.at("id"); });
     if (!seen && has_name(run, text)) hits.push_back(std::move(run));
   }
@@ -72,12 +72,12 @@ json find_run(const Client& client, const std::string& text) {
     throw ambiguous("runs", text, candidates);
   }
   std::vector<std::string> names;
-  for (const json& run : list_runs(client, "", kPage)) names.push_back(run.value("name", ""));
+  for (const json& run : list_runs(client, "archived=true", kPage)) names.push_back(run.value("name", ""));
   throw Error(ErrorKind::not_found, "There is no run named '" + text + "'" + core::did_you_mean(text, names) + ". `moelab ls` lists them.");
 }
 
 json find_experiment(const Client& client, const std::string& text) {
-  const json experiments = client.get("/api/v1/experiments").at("experiments");
+  const json experiments = client.get("/api/v1/experiments?archived=true").at("experiments");
   std::vector<std::string> names, candidates;
   json hit;
   for (const json& experiment : experiments) {

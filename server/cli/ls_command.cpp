@@ -16,7 +16,7 @@ using nlohmann::json;
 struct Options {
   std::string state, experiment, tag, search, sort;
   std::size_t limit = 0;
-  bool experiments = false, as_json = false, as_csv = false;
+  bool experiments = false, archived = false, as_json = false, as_csv = false;
 };
 
 std::string progress_text(const json& run) {
@@ -90,13 +90,14 @@ std::string filter_of(const Client& client, const Options& options) {
   add("tag", options.tag);
   add("search", options.search);
   add("sort", options.sort);
+  add("archived", options.archived ? "true" : "");
   return filter;
 }
 
 int ls(const Options& options) {
   const Client client = Client::connect();
   if (options.experiments) {
-    const json experiments = client.get("/api/v1/experiments").at("experiments");
+    const json experiments = client.get(std::string("/api/v1/experiments") + (options.archived ? "?archived=true" : "")).at("experiments");
     print(experiment_table(experiments), experiments, options, "No experiments yet: `moelab submit FILE` makes some.\n");
     return core::kExitDone;
   }
@@ -119,6 +120,7 @@ void add_ls_verb(Verbs& verbs) {
   verb.add_option("--search", options->search, "Part of a run's or experiment's name");
   verb.add_option("--sort", options->sort, "id, name, state, started_at, ... or metrics.NAME; a leading - sorts downwards");
   verb.add_option("-n,--limit", options->limit, "Most runs to list; 0 = all");
+  verb.add_flag("--archived", options->archived, "Archived ones too");
   verb.add_flag("--experiments", options->experiments, "List experiments instead");
   auto* json_flag = verb.add_flag("--json", options->as_json, "As JSON");
   verb.add_flag("--csv", options->as_csv, "As CSV, in full precision")->excludes(json_flag);

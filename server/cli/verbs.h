@@ -39,7 +39,8 @@ void add_stats_verb(Verbs& verbs);
 void add_compare_verb(Verbs& verbs);
 void add_logs_verb(Verbs& verbs);
 void add_wait_verb(Verbs& verbs);
-void add_control_verbs(Verbs& verbs);  // pause, resume, cancel, kill, retry, rerun, priority, force
+void add_control_verbs(Verbs& verbs);  // pause, resume, cancel, kill, retry, rerun, archive, unarchive, priority, force
+void add_retention_verbs(Verbs& verbs);  // delete, gc
 void add_queue_verbs(Verbs& verbs);    // queue, hold, drain, release
 void add_device_verbs(Verbs& verbs);   // gpus, health
 void add_webhook_verbs(Verbs& verbs);  // webhook add, ls, test, ...

@@ -54,6 +54,12 @@ void get_artifact(Api& api, const Call& call, httplib::Response& response);
 // logs_api.cpp
 void get_logs(Api& api, const Call& call, httplib::Response& response);
 
+// retention_api.cpp
+void delete_run(Api& api, const Call& call, httplib::Response& response);
+void delete_runs(Api& api, const Call& call, httplib::Response& response);
+void delete_experiment(Api& api, const Call& call, httplib::Response& response);
+void collect_garbage(Api& api, const Call& call, httplib::Response& response);
+
 // devices_api.cpp
 void list_devices(Api& api, const Call& call, httplib::Response& response);
 void enable_device(Api& api, const Call& call, httplib::Response& response);

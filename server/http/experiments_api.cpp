@@ -24,6 +24,7 @@ std::map<std::string, core::RunState> states_by_key(const RunService& service) {
   std::map<std::string, core::RunState> states;
   RunQuery query;
   query.limit = 1000;
+  query.archived = true;
   for (;;) {
     const RunPage page = service.runs(query);
     for (const RunView& run : page.runs) states[run.key] = run.state;
@@ -46,8 +47,8 @@ nlohmann::json plan_json(const RunService& service, const core::PlanRequest& req
 }  // namespace
 
 void list_experiments(Api& api, const Call& call, httplib::Response& response) {
-  const Query query(call.request, {});
-  const std::vector<ExperimentView> experiments = api.service.experiments();
+  const Query query(call.request, {"archived"});
+  const std::vector<ExperimentView> experiments = api.service.experiments(query.flag("archived"));
   reply_json(response, {{"experiments", to_json(experiments)}, {"total", experiments.size()}});
 }
 
@@ -80,8 +81,8 @@ void get_experiment(Api& api, const Call& call, httplib::Response& response) {
 }
 
 void get_results(Api& api, const Call& call, httplib::Response& response) {
-  const Query query(call.request, {});
-  reply_json(response, to_json(api.service.results(experiment_id(call))));
+  const Query query(call.request, {"archived"});
+  reply_json(response, to_json(api.service.results(experiment_id(call), query.flag("archived"))));
 }
 
 void get_lr_sweep(Api& api, const Call& call, httplib::Response& response) {

@@ -123,6 +123,7 @@ json to_json(const RunView& run) {
           {"device", text_or_null(run.device)},
           {"pid", or_null(run.pid)},
           {"priority", run.priority},
+          {"archived", run.archived},
           {"baseline", text_or_null(run.baseline)},
           {"is_baseline", run.is_baseline},
           {"tags", run.tags},
@@ -199,6 +200,7 @@ json to_json(const ExperimentView& experiment) {
           {"progress", experiment.progress},
           {"counts", experiment.counts},
           {"total", experiment.total},
+          {"archived", experiment.archived},
           {"eta_s", or_null(experiment.eta_s)}};
 }
 

@@ -69,6 +69,10 @@ std::vector<std::string> Query::list(const std::string& name, std::size_t max_le
   return values;
 }
 
+bool Query::flag(const std::string& name) const {
+  return choice(name, {"false", "true"}) == "true";
+}
+
 std::string Query::choice(const std::string& name, const std::vector<std::string>& choices) const {
   if (!has(name)) return choices.front();
   const std::string value = request_.get_param_value(name);

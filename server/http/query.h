@@ -26,6 +26,7 @@ class Query {
   std::string text(const std::string& name, std::size_t max_length) const;
   // Comma-separated, empty items dropped.
   std::vector<std::string> list(const std::string& name, std::size_t max_length) const;
+  bool flag(const std::string& name) const;  // true or false; absent = false
   std::string choice(const std::string& name, const std::vector<std::string>& choices) const;  // fallback: the first
 
  private:

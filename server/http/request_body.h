@@ -24,6 +24,7 @@ class RequestBody {
   std::string text(const std::string& key, const std::string& fallback = "");
   bool flag(const std::string& key);
   std::int64_t integer(const std::string& key, std::int64_t min, std::int64_t max);  // absent: min
+  bool has(const std::string& key) const { return find(key) != nullptr; }
   std::vector<std::string> texts(const std::string& key);
   std::vector<std::int64_t> ids(const std::string& key, std::size_t max_count);
   // As it was sent; null when absent. What is wrong with it is noted by the caller.

@@ -20,7 +20,7 @@ RunId run_id(const Call& call) {
 }  // namespace
 
 void list_runs(Api& api, const Call& call, httplib::Response& response) {
-  const Query query(call.request, {"state", "experiment", "tag", "search", "sort", "limit", "cursor"});
+  const Query query(call.request, {"state", "experiment", "tag", "search", "sort", "limit", "cursor", "archived"});
   RunQuery wanted;
   for (const std::string& name : query.list("state", kMaxText)) wanted.states.push_back(core::run_state_from(name));
   wanted.experiment = query.optional_integer("experiment", 1, INT64_MAX);
@@ -29,6 +29,7 @@ void list_runs(Api& api, const Call& call, httplib::Response& response) {
   wanted.sort = query.text("sort", kMaxText);
   wanted.limit = query.integer("limit", 100, 1, 1000);
   wanted.cursor = query.text("cursor", kMaxText);
+  wanted.archived = query.flag("archived");
   reply_json(response, to_json(api.service.runs(wanted)));
 }
 

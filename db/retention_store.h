@@ -1,0 +1,33 @@
+// Owns what retention asks of the database: which runs others need, which are archived, and forgetting experiments. Called by
+// server/home_listing and server/retention_service; runs themselves are forgotten by RunStore::erase.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "db/experiment_store.h"
+#include "db/run_store.h"
+
+namespace moelab::db {
+
+class RetentionStore {
+ public:
+  explicit RetentionStore(Connection& connection) : connection_(connection) {}
+
+  // Runs that one which has not ended depends on: it takes their weights, or waits for them.
+  std::set<RunId> needed();
+  // Runs that have not ended and depend on `id`.
+  std::vector<RunId> dependents(RunId id);
+  // train.init_from of runs that have not ended, as their files say: a directory, or run:KEY.
+  std::set<std::string> origins();
+
+  void set_archived(RunId id, bool archived);
+  // The experiment and its listings; the runs stay.
+  void erase_experiment(ExperimentId id);
+
+ private:
+  Connection& connection_;
+};
+
+}  // namespace moelab::db

@@ -1,0 +1,121 @@
+#include "server/retention_service.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+#include "db/retention_store.h"
+#include "server/submission.h"
+#include "server/trash.h"
+
+namespace moelab::server {
+namespace {
+
+[[noreturn]] void conflict(const std::string& message) {
+  throw core::Error(core::ErrorKind::conflict, message);
+}
+
+std::string name(const db::RunRow& run) {
+  return "run " + std::to_string(run.id) + " (" + run.name + ")";
+}
+
+// Throws Error(conflict) unless the run may go together with the others of `ids`.
+void check_removable(db::Connection& c, const db::RunRow& run, const std::set<RunId>& ids) {
+  if (core::is_live(run.state)) conflict(name(run) + " is " + core::to_string(run.state) + ": cancel it before you delete it");
+  for (const RunId dependent : db::RetentionStore(c).dependents(run.id)) {
+    if (ids.contains(dependent)) continue;
+    const db::RunRow other = db::RunStore(c).get(dependent);
+    conflict(name(run) + " cannot be deleted: " + name(other) + ", which is " + core::to_string(other.state) +
+             ", depends on it; cancel or delete that first");
+  }
+}
+
+}  // namespace
+
+void RetentionService::put_back_half_deleted() {
+  Trash(paths_).put_back_runs([this](std::int64_t id) {
+    return database_.read([&](db::Connection& c) { return db::RunStore(c).find(id).has_value(); });
+  });
+}
+
+void RetentionService::empty_trash() {
+  const std::lock_guard one_at_a_time(mutex_);
+  Trash(paths_).empty();
+}
+
+Deleted RetentionService::remove(const std::vector<RunId>& ids) {
+  return remove(ids, std::nullopt);
+}
+
+Deleted RetentionService::remove_experiment(ExperimentId id) {
+  return remove({}, id);
+}
+
+Deleted RetentionService::remove(std::vector<RunId> ids, std::optional<ExperimentId> experiment) {
+  const std::lock_guard one_at_a_time(mutex_);
+  const Trash trash(paths_);
+  std::vector<std::filesystem::path> taken;
+  std::set<ExperimentId> experiments;
+  Deleted deleted;
+  try {
+    database_.write([&](db::Connection& c) {
+      db::RunStore runs(c);
+      db::ExperimentStore listed(c);
+      if (experiment) {
+        listed.get(*experiment);
+        for (const db::MemberRow& member : listed.members(*experiment)) {
+          const bool elsewhere = listed.experiments_of(member.run_id).size() > 1;
+          (elsewhere ? deleted.kept : ids).push_back(member.run_id);
+        }
+      }
+      const std::set<RunId> unique(ids.begin(), ids.end());
+      for (const RunId id : unique) check_removable(c, runs.get(id), unique);
+      for (const RunId id : unique) {
+        for (const ExperimentId of : listed.experiments_of(id)) experiments.insert(of);
+        runs.erase(id);
+        deleted.runs.push_back(id);
+      }
+      if (experiment) {
+        db::RetentionStore(c).erase_experiment(*experiment);
+        for (const RunId id : deleted.kept) write_listings(c, paths_, id);
+      }
+      // Last, so that nothing but a failing commit can come after: then they are put back.
+      for (const RunId id : unique) {
+        if (std::filesystem::exists(paths_.run(id))) taken.push_back(trash.take(paths_.run(id)));
+      }
+    });
+  } catch (...) {
+    for (const std::filesystem::path& path : taken) trash.put_back(path);
+    throw;
+  }
+  for (const RunId id : deleted.runs) {
+    bus_.run_changed(id);
+    spdlog::info("run {} deleted", id);
+  }
+  for (const ExperimentId id : experiments) bus_.experiment_changed(id);
+  publish(deleted.kept);
+  trash.empty();
+  return deleted;
+}
+
+GcReport RetentionService::gc(const GcRules& rules, bool dry_run) {
+  const std::lock_guard one_at_a_time(mutex_);
+  return collect_garbage(database_, paths_, rules, dry_run, clock_.now());
+}
+
+void RetentionService::publish(const std::vector<RunId>& ids) {
+  for (const RunId id : ids) {
+    bus_.run_changed(id);
+    for (const ExperimentId of : database_.read([&](db::Connection& c) { return db::ExperimentStore(c).experiments_of(id); })) {
+      bus_.experiment_changed(of);
+    }
+  }
+}
+
+}  // namespace moelab::server
