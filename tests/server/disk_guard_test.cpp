@@ -30,7 +30,7 @@ TEST_CASE("a run may start while what is kept free is free") {
   CHECK(guard.why_not_enough().empty());
   disk.space->free_bytes = 1'234'000'000;
   disk.clock.advance(1s);
-  CHECK(guard.why_not_enough() == "disk space: 1.2 GB free in /lab, 2.0 GB are kept free; `moelab gc` frees some");
+  CHECK(guard.why_not_enough() == "waits for disk space: 1.2 GB free in /lab, 2.0 GB are kept free; `moelab gc` frees some");
   disk.space->free_bytes = 2'000'000'000;
   disk.clock.advance(1s);
   CHECK(guard.why_not_enough().empty());
@@ -39,7 +39,8 @@ TEST_CASE("a run may start while what is kept free is free") {
 TEST_CASE("a small disk keeps a twentieth free, a person may say how much, and 0 is no limit") {
   Disk disk;
   disk.space = server::DiskSpace{400'000'000, 10'000'000'000};
-  CHECK(disk.guard(std::nullopt).why_not_enough() == "disk space: 400 MB free in /lab, 500 MB are kept free; `moelab gc` frees some");
+  CHECK(disk.guard(std::nullopt).why_not_enough() ==
+        "waits for disk space: 400 MB free in /lab, 500 MB are kept free; `moelab gc` frees some");
   CHECK(disk.guard(300'000'000).why_not_enough().empty());
   CHECK(!disk.guard(500'000'000).why_not_enough().empty());
   disk.space->free_bytes = 0;

@@ -90,7 +90,7 @@ TEST_CASE("the newest and the best checkpoint of a run that another one needs ar
 TEST_CASE("over the quota, checkpoints of ended runs go until it is met: results first, then the longest ended") {
   const std::vector<HeldRun> runs = {ended(1, RunState::failed, 10, {1, 2}), ended(2, RunState::completed, 30, {1, 2}),
                                      ended(3, RunState::pruned, 20, {1, 2}), ended(4, RunState::running, 5, {1, 2}),
-                                     ended(5, RunState::queued, 5, {1, 2})};
+                                     ended(5, RunState::paused, 5, {1, 2})};
   server::GcRules rules;
   rules.quota_bytes = 100;
   CHECK(plan(runs, rules).drops.empty());
