@@ -1,6 +1,7 @@
 #include "core/config_check.h"
 
 #include <algorithm>
+#include <cctype>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -44,6 +45,7 @@ class Checker {
     check_data();
     check_training();
     check_early_stop();
+    check_resources();
     return std::move(conflicts_);
   }
 
@@ -359,6 +361,17 @@ class Checker {
       return info != nullptr && info->name.find('{') == std::string_view::npos;
     };
     return kKept.contains(name) || taken("train/loss_") || taken("eval/loss_") || taken("eval/ppl_");
+  }
+
+  // They become arguments of sbatch.
+  void check_resources() {
+    const ResourceConfig& r = config_.resources;
+    for (const auto& [path, name] : {std::pair("resources.partition", &r.partition), std::pair("resources.account", &r.account),
+                                     std::pair("resources.qos", &r.qos)}) {
+      const bool plain =
+          std::all_of(name->begin(), name->end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == '-'; });
+      if (!plain || name->starts_with('-')) conflict({path}, "'" + *name + "' is no name in Slurm: letters, digits, '_', '.' and '-' only");
+    }
   }
 
   void check_training() {

@@ -12,7 +12,7 @@ RUNTIME_PACKAGES="libyaml-cpp0.7 libsqlite3-0 libcpp-httplib0.11 libsentencepiec
   python3 python3-venv ca-certificates"
 BUILD_PACKAGES="g++ cmake ninja-build pkgconf ccache git libyaml-cpp-dev libsqlitecpp-dev libsqlite3-dev libcpp-httplib-dev nlohmann-json3-dev
   libsentencepiece-dev libcli11-dev libspdlog-dev prometheus-cpp-dev libpng-dev libgif-dev libssl-dev libboost-dev doctest-dev"
-TEST_PACKAGES="chromium fonts-dejavu-core procps curl"
+TEST_PACKAGES="chromium fonts-dejavu-core procps curl munge slurm-client slurmctld slurmd"
 
 wheel=""; tests=0; toolkit=0; run_only=0
 while [ $# -gt 0 ]; do

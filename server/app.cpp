@@ -31,9 +31,13 @@
 #include "server/notice/webhook_sender.h"
 #include "server/notice/webhooks.h"
 #include "server/paths.h"
+#include "server/launcher_set.h"
 #include "server/process_launcher.h"
 #include "server/rebuild.h"
 #include "server/run_service.h"
+#include "server/slurm_check.h"
+#include "server/slurm_launcher.h"
+#include "server/slurm_slots.h"
 
 namespace moelab::server {
 namespace {
@@ -83,30 +87,59 @@ struct App::Parts {
       : options(given),
         paths(std::filesystem::absolute(given.home)),
         lock(paths.home()),
-        launcher(given.worker.empty() ? default_worker() : given.worker),
-        inventory(make_inventory(given.cpu_slots, given.pin_cpus)) {
+        worker(given.worker.empty() ? default_worker() : std::filesystem::absolute(given.worker)),
+        slurm_check(SlurmClient(), given.slurm.by_default, given.slurm.jobs) {
+    auto processes = std::make_unique<ProcessLauncher>(worker);
     rebuild_if_lost(paths, clock);
     database.emplace(paths.database());
+    const std::string no_slurm = given.slurm.jobs == 0 ? "it was started with --slurm-jobs 0" : SlurmClient::why_not_installed();
+    if (given.slurm.by_default && !no_slurm.empty()) throw core::Error(core::ErrorKind::config, "--launcher slurm: " + no_slurm);
+    std::unique_ptr<SlurmLauncher> slurm;
+    if (no_slurm.empty()) slurm = make_slurm_launcher();
+    inventory = make_inventory(given.cpu_slots, given.pin_cpus);
+    if (slurm) {
+      inventory = std::make_unique<SlurmSlots>(std::move(inventory), given.slurm.jobs, [launcher = slurm.get()] {
+        return SlurmSlots::Cluster{launcher->in_contact(), launcher->trouble()};
+      });
+    }
+    launcher.emplace(std::move(processes), std::move(slurm), no_slurm);
     health.emplace(*database, clock);
     devices.emplace(*inventory, clock, GpuRules{}, &*health);
     ingest.emplace(*database, paths, clock, bus, &metrics);
-    dispatcher.emplace(*database, paths, clock, launcher, *devices, *ingest, bus, reasons,
-                       DispatcherOptions{options.grace, std::chrono::seconds(1), options.max_concurrent, false, options.min_free_bytes});
-    service.emplace(*database, paths.home(), clock, bus, *devices, reasons, MOELAB_CODE_VERSION);
-    RequestRules rules;
-    rules.allow_private = given.webhook_private;
-    sender.emplace(*database, clock, metrics, rules);
+    DispatcherOptions rules{options.grace, std::chrono::seconds(1), options.max_concurrent};
+    rules.slurm_by_default = options.slurm.by_default;
+    rules.leave_slurm_jobs = options.slurm.leave_at_stop;
+    rules.min_free_bytes = options.min_free_bytes;
+    dispatcher.emplace(*database, paths, clock, *launcher, *devices, *ingest, bus, reasons, rules);
+    service.emplace(*database, paths.home(), clock, bus, *devices, reasons, MOELAB_CODE_VERSION, &slurm_check);
+    RequestRules request_rules;
+    request_rules.allow_private = given.webhook_private;
+    sender.emplace(*database, clock, metrics, request_rules);
     follower.emplace(*database, clock, metrics, *sender);
     webhooks.emplace(*database, clock, *sender);
     service->retention().put_back_half_deleted();
     devices->refresh({});
   }
 
+  std::unique_ptr<SlurmLauncher> make_slurm_launcher() {
+    std::vector<db::ProcessIdentity> live;
+    for (const db::RunRow& run : database->read([](db::Connection& c) { return db::RunStore(c).in_states(core::all_run_states()); })) {
+      if (core::is_live(run.state) && run.process) live.push_back(*run.process);
+    }
+    SlurmOptions wanted;
+    wanted.rules = {worker, options.grace, options.slurm.most_time, options.slurm.options};
+    wanted.runs = paths.runs();
+    wanted.interval = options.slurm.interval;
+    return std::make_unique<SlurmLauncher>(SlurmClient(), std::move(wanted), live);
+  }
+
   AppOptions options;
   core::SystemClock clock;
   HomePaths paths;
   HomeLock lock;
-  ProcessLauncher launcher;
+  std::filesystem::path worker;
+  SlurmCheck slurm_check;
+  std::optional<LauncherSet> launcher;
   std::unique_ptr<DeviceInventory> inventory;
   EventBus bus;
   WaitReasons reasons;

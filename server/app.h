@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace moelab::server {
 
@@ -14,6 +15,16 @@ class EventBus;
 class MetricsRegistry;
 class RunService;
 class Webhooks;
+
+// Runs as Slurm jobs, where Slurm's commands are installed.
+struct SlurmSettings {
+  int jobs = 64;                                    // at once; 0 = never
+  bool by_default = false;                          // runs of resources.launcher "auto" go to Slurm
+  bool leave_at_stop = true;                        // stop() leaves jobs alone, and the next start adopts them
+  std::optional<std::chrono::seconds> most_time;    // of one job; nothing = as the partition allows
+  std::vector<std::string> options;                 // further options of sbatch
+  std::chrono::milliseconds interval{2000};         // between two questions to Slurm
+};
 
 struct AppOptions {
   std::filesystem::path home;           // created if missing
@@ -26,12 +37,13 @@ struct AppOptions {
   std::optional<std::uint64_t> quota_bytes;     // of the home; gc keeps to it once an hour
   std::chrono::milliseconds tick{100};  // of dispatcher and ingest
   std::chrono::seconds grace{60};       // between SIGTERM and SIGKILL of a worker; a checkpoint must fit in
+  SlurmSettings slurm;
 };
 
 class App {
  public:
   // Locks the home, opens (or rebuilds) the database and re-adopts live workers. Throws Error: storage (home unwritable,
-  // database corrupt), conflict (another daemon owns the home), config (no moelab-worker).
+  // database corrupt), conflict (another daemon owns the home), config (no moelab-worker; Slurm by default, and none is here).
   explicit App(AppOptions options);
   // Calls stop() if nobody has.
   ~App();

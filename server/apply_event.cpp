@@ -5,12 +5,14 @@
 #include "core/json_number.h"
 #include "core/metric_catalog.h"
 #include "db/alert_store.h"
+#include "db/attempt_clock.h"
 #include "db/file_store.h"
 #include "db/load_store.h"
 #include "db/metric_store.h"
 #include "db/result_store.h"
 #include "db/run_store.h"
 #include "server/ingest.h"
+#include "server/slurm_job.h"
 
 namespace moelab::server {
 namespace {
@@ -30,6 +32,7 @@ void apply_started(db::Connection& c, std::int64_t run, const core::Event& event
   runs.set_attempt_started(run, event.attempt, event.payload, event.payload.value("max_steps", std::int64_t{0}),
                            event.payload.value("total_parameters", std::int64_t{0}),
                            event.payload.value("active_parameters", std::int64_t{0}), resumed_from);
+  if (starts_in_slurm(runs.get(run))) db::restart_attempt_clock(c, run, now);
   runs.mark_running(run, now);
 }
 

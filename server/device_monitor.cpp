@@ -39,7 +39,7 @@ std::string used_by(const Device& device, const std::vector<const Lease*>& holde
 DeviceView describe(const Device& d) {
   DeviceView view;
   view.id = d.id;
-  view.kind = d.kind == DeviceKind::gpu ? "gpu" : "cpu";
+  view.kind = to_string(d.kind);
   view.name = d.name;
   view.index = d.index;
   view.uuid = d.uuid;

@@ -11,11 +11,13 @@
 #include "core/config_json.h"
 #include "core/error.h"
 #include "core/micro_batch.h"
+#include "db/attempt_clock.h"
 #include "db/experiment_store.h"
 #include "server/file_io.h"
 #include "server/queue_mode.h"
 #include "server/situation.h"
 #include "server/structured_log.h"
+#include "server/slurm_job.h"
 
 namespace moelab::server {
 namespace {
@@ -27,6 +29,8 @@ constexpr std::chrono::seconds kLaunchPatience{1};
 constexpr std::chrono::seconds kDecisionInterval{5};
 // How long a lease outlives its worker at most while the GPU's memory is not free.
 constexpr std::chrono::seconds kReleasePatience{30};
+
+constexpr std::chrono::seconds kNotNowPause{10};  // after the place could not take a worker
 
 const std::vector<RunState>& live_states() {
   static const std::vector<RunState> states = [] {
@@ -52,6 +56,13 @@ void end_torn_line(const std::filesystem::path& journal) {
 
 core::RunConfig config_of(const nlohmann::json& spec, std::int64_t run_id) {
   return core::config_from_json(spec.at("config"), "run " + std::to_string(run_id));
+}
+
+// Of resources.timeout.
+std::optional<std::chrono::seconds> time_left(const db::RunRow& run) {
+  if (run.resources.timeout_s <= 0) return std::nullopt;
+  const auto ran = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::milliseconds(run.runtime_ms));
+  return std::chrono::seconds(run.resources.timeout_s) - ran;
 }
 
 // Kills at once: what it computes is of no use, or it has had its chance.
@@ -81,6 +92,7 @@ void Dispatcher::tick() {
   follow_clock();
   for_each_live([this](const db::RunRow& run) { reap(run); });
   for_each_live([this](const db::RunRow& run) {
+    say_what_it_waits_for(run);
     check_timeout(run);
     check_progress(run);
     check_placement(run);
@@ -100,12 +112,18 @@ void Dispatcher::tick() {
 void Dispatcher::begin_shutdown() {
   shutting_down_ = true;
   for_each_live([this](const db::RunRow& run) {
+    if (stays(run)) return;
     change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::shutdown, "", clock_.now()); });
   });
 }
 
 bool Dispatcher::has_live_runs() {
-  return !database_.read([](db::Connection& c) { return db::RunStore(c).in_states(live_states()); }).empty();
+  const std::vector<db::RunRow> live = database_.read([](db::Connection& c) { return db::RunStore(c).in_states(live_states()); });
+  return std::any_of(live.begin(), live.end(), [this](const db::RunRow& run) { return !stays(run); });
+}
+
+bool Dispatcher::stays(const db::RunRow& run) const {
+  return options_.leave_slurm_jobs && run.process && is_slurm_job(*run.process);
 }
 
 // Deadlines are kept in wall time, so that the next daemon can read them: a jump of the clock takes them along.
@@ -123,6 +141,9 @@ void Dispatcher::reap(const db::RunRow& run) {
   if (!exit) return;
   ingest_.drain(run.id);
   if (!has_given_back(run, *exit)) return;
+  database_.write([&](db::Connection& c) {
+    if (starts_in_slurm(db::RunStore(c).get(run.id))) db::restart_attempt_clock(c, run.id, clock_.now());
+  });
   const Allowed policy = allowed(run);
   Exit end_of_worker = *exit;
   if (!exit->code && !exit->signal && run.gone_at) {  // seen by an earlier daemon, which could still tell
@@ -131,6 +152,8 @@ void Dispatcher::reap(const db::RunRow& run) {
   }
   DeviceVerdict verdict = DeviceVerdict::neutral;
   change(run.id, [&](db::RunStore& runs) {
+    // Somebody has cancelled it where it ran: the same as here, if nobody here has asked for anything.
+    if (exit->cancelled && !runs.get(run.id).stop_intent) runs.request_stop(run.id, db::StopIntent::cancel, exit->note, clock_.now());
     const db::RunRow present = runs.get(run.id);  // the journal, or a person, may have changed it since
     const auto word = runs.final_word(run.id, run.attempt);
     const db::AttemptEnd end = judge(present, end_of_worker, word, policy, clock_.now());
@@ -140,6 +163,7 @@ void Dispatcher::reap(const db::RunRow& run) {
   devices_.attempt_ended(run.device, run.id, verdict);
   asked_to_leave_.erase(run.id);
   progress_.forget(run.id);
+  reasons_.set_started(run.id, "");
   if (run.process) launcher_.forget(*run.process);
 }
 
@@ -163,7 +187,14 @@ Allowed Dispatcher::allowed(const db::RunRow& run) {
   return {core::next_micro_batch_divisor(config_of(spec, run.id), run.micro_batch_divisor)};
 }
 
+void Dispatcher::say_what_it_waits_for(const db::RunRow& run) {
+  std::string reason = run.state == RunState::starting && run.process ? launcher_.waits(*run.process) : "";
+  if (!reason.empty()) progress_.forget(run.id);  // it cannot hang before it has begun
+  if (reasons_.set_started(run.id, std::move(reason))) bus_.run_changed(run.id);
+}
+
 void Dispatcher::check_timeout(const db::RunRow& run) {
+  if (starts_in_slurm(run)) return;
   if (run.resources.timeout_s <= 0 || run.state == RunState::stopping || !run.attempt_started_at || run.gone_at) return;
   const auto ran = std::chrono::milliseconds(run.runtime_ms) + (clock_.now() - *run.attempt_started_at);
   if (ran < std::chrono::seconds(run.resources.timeout_s)) return;
@@ -181,7 +212,7 @@ void Dispatcher::check_progress(const db::RunRow& run) {
 
 // Trusting CUDA_VISIBLE_DEVICES is not enough: a worker on a GPU that is not its own takes it from somebody.
 void Dispatcher::check_placement(const db::RunRow& run) {
-  if (run.state == RunState::stopping || !run.process || run.gone_at) return;
+  if (run.state == RunState::stopping || !run.process || is_slurm_job(*run.process) || run.gone_at) return;
   const Seat seat = devices_.placement(run.device, run.process->pid);
   if (seat.placement != Placement::wrong) return;
   const std::string reason = "the worker was granted " + run.device + " and computed on " + seat.device + "; it was killed";
@@ -224,7 +255,8 @@ void Dispatcher::read_devices() {
     for (const db::RunRow& run : db::RunStore(c).in_states(live_states())) {
       const std::vector<db::MemberRow> listings = experiments.listings(run.id);
       list.push_back({run.device, run.id, listings.empty() ? run.name : listings.front().name,
-                      run.attempt_started_at.value_or(run.queued_at), run.process ? run.process->pid : 0, run.gone_at.has_value()});
+                      run.attempt_started_at.value_or(run.queued_at), run.process && !is_slurm_job(*run.process) ? run.process->pid : 0,
+                      run.gone_at.has_value()});
     }
     return list;
   });
@@ -296,15 +328,26 @@ void Dispatcher::launch(const Launch& next) {
   });
   db::ProcessIdentity process;
   try {
-    const int threads = static_cast<int>(config.resources.cpus.value_or(device.threads));
-    process = launcher_.spawn({run.id, attempt, paths_.run(run.id), paths_.cache(), device.kind, device.index, threads, config.resources,
-                               device.uuid, device.cpus});
+    LaunchRequest request;
+    request.run_id = run.id;
+    request.attempt = attempt;
+    request.run_dir = paths_.run(run.id);
+    request.cache_dir = paths_.cache();
+    request.kind = device.kind;
+    request.gpu_index = device.index;
+    request.threads = static_cast<int>(config.resources.cpus.value_or(device.threads));
+    request.resources = config.resources;
+    request.gpu_uuid = device.uuid;
+    request.cpus = device.cpus;
+    request.time_left = time_left(run);
+    process = launcher_.spawn(request);
   } catch (const core::Error& e) {
-    const bool again = run.restarts < run.resources.max_restarts;
+    const bool not_now = e.kind() == core::ErrorKind::unreachable;  // the place is to blame: that is no restart
+    const bool again = not_now || (e.kind() != core::ErrorKind::config && run.restarts < run.resources.max_restarts);
     change(run.id, [&](db::RunStore& runs) {
       runs.end_attempt(run.id,
-                       {again ? RunState::queued : RunState::failed, e.what(), std::nullopt, std::nullopt, again,
-                        clock_.now() + backoff(run.restarts + 1), std::nullopt},
+                       {again ? RunState::queued : RunState::failed, e.what(), std::nullopt, std::nullopt, again && !not_now,
+                        clock_.now() + (not_now ? kNotNowPause : backoff(run.restarts + 1)), std::nullopt},
                        clock_.now());
     });
     throw;

@@ -35,6 +35,7 @@ struct DispatcherOptions {
   int max_concurrent = 0;                           // runs at once on this server; 0 = as many as there are devices
   bool slurm_by_default = false;                    // where runs of resources.launcher "auto" go
   std::optional<std::uint64_t> min_free_bytes = 0;  // of the home's disk, else nothing is launched; see disk_guard.h
+  bool leave_slurm_jobs = false;                    // at shutdown: they keep their place in Slurm, and the next daemon adopts them
 };
 
 class Dispatcher {
@@ -44,14 +45,17 @@ class Dispatcher {
 
   // One pass. An error that concerns one run is logged and leaves the others alone.
   void tick();
-  // From now on launches nothing and asks every live run to checkpoint and leave; tick() goes on until has_live_runs() is false.
+  // From now on launches nothing and asks every live run to checkpoint and leave; tick() goes on until has_live_runs() is false. Jobs
+  // of Slurm that are to stay count neither here nor there.
   void begin_shutdown();
   bool has_live_runs();
 
  private:
   void follow_clock();
+  bool stays(const db::RunRow& run) const;  // at shutdown
   void reap(const db::RunRow& run);
   bool has_given_back(const db::RunRow& run, const Exit& exit);
+  void say_what_it_waits_for(const db::RunRow& run);
   Allowed allowed(const db::RunRow& run);
   void check_timeout(const db::RunRow& run);
   void check_progress(const db::RunRow& run);

@@ -2,6 +2,7 @@
 // and the simulated one in tests. Used from the dispatcher's thread only.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -25,6 +26,7 @@ struct LaunchRequest {
   core::ResourceConfig resources;  // as the run's file says
   std::string gpu_uuid;            // of a GPU; empty = known by its index only
   std::vector<int> cpus;           // to pin the worker to; empty = not at all
+  std::optional<std::chrono::seconds> time_left;  // of resources.timeout; nothing = no limit
 };
 
 // How a worker has ended. A worker that an earlier daemon started is not our child: then nobody can tell, both are empty.
@@ -35,13 +37,15 @@ struct Exit {
   bool rebooted = false;      // the machine was started again since: nothing that lived then lives
   std::string note = {};      // what the launcher knows of the end beyond that, as a sentence; may be empty
   bool not_its_fault = false; // the place took it away (a node failed, a job's time limit came): queued again, not a restart
+  bool cancelled = false;      // somebody else ended it for good, where it ran
 };
 
 class Launcher {
  public:
   virtual ~Launcher() = default;
   // Starts a worker that waits at a gate: nothing of it runs before release(). So its identity can be made durable first;
-  // should the daemon die in between, the worker leaves without a trace. Throws core::Error when it cannot start.
+  // should the daemon die in between, the worker leaves without a trace. Throws core::Error when it cannot start: config when it
+  // never will, unreachable when it is the place that cannot take it now, anything else when the next try may work.
   virtual db::ProcessIdentity spawn(const LaunchRequest& request) = 0;
   virtual void release(const db::ProcessIdentity& process) = 0;
   // Nothing while it lives. Answers the same until forget().
@@ -52,6 +56,8 @@ class Launcher {
   virtual void terminate(const db::ProcessIdentity& process) = 0;
   // SIGKILL to its whole process group.
   virtual void kill(const db::ProcessIdentity& process) = 0;
+  // Why a released worker has not begun yet, as a sentence; empty when it has, or is about to.
+  virtual std::string waits(const db::ProcessIdentity&) const { return ""; }
 };
 
 }  // namespace moelab::server

@@ -103,13 +103,14 @@ db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optiona
     return run.stop_intent == db::StopIntent::hang ? restart(reason, RunState::failed) : to(stopped.to, reason);
   }
   if (exit.not_its_fault) return to(RunState::queued, describe(exit));
-  if (word && word->status == "preempted") return to(RunState::queued, "somebody stopped the worker");
+  if (word && word->status == "preempted") return to(RunState::queued, exit.note.empty() ? "somebody stopped the worker" : exit.note);
   if (exit.rebooted) return to(RunState::queued, "the machine was started again");
-  if (!exit.code && !exit.signal && run.state == RunState::starting)
+  if (!exit.code && !exit.signal && exit.note.empty() && run.state == RunState::starting)
     return to(RunState::queued, "the daemon died while it started the worker");
-  if (exit.oom_killed) return out_of_memory("killed by the kernel: the machine ran out of memory");
+  if (exit.oom_killed) return out_of_memory(exit.note.empty() ? "killed by the kernel: the machine ran out of memory" : exit.note);
   if (exit.code == core::kExitUsage || exit.code == core::kExitStorage) return to(RunState::failed, describe(exit) + "; see its log");
-  return restart(describe(exit), exit.code || exit.signal ? RunState::failed : RunState::lost);
+  const bool known = exit.code || exit.signal || run.state == RunState::starting;
+  return restart(describe(exit), known ? RunState::failed : RunState::lost);
 }
 
 }  // namespace moelab::server

@@ -26,7 +26,7 @@ struct Allowed {
 //                                          cancel or kill goes before
 //   asked to stop                       -> what the stop was for: queued (shutdown, drain), pruned, timed_out, paused, cancelled,
 //                                          failed (misplaced), or like a crash (hang)
-//   taken away by its place             -> queued: a node failed, a Slurm time limit came
+//   taken away by its place             -> queued: a node failed, a job of higher priority came
 //   said preempted                      -> queued: somebody else sent SIGTERM
 //   the machine was started again       -> queued
 //   gone before it said `started`, under an earlier daemon -> queued: that daemon died between starting it and letting it go

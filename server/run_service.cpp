@@ -20,6 +20,7 @@
 #include "server/lr_sweep_store.h"
 #include "server/experiment_statistics.h"
 #include "server/paths.h"
+#include "server/slurm_check.h"
 #include "server/submission.h"
 #include "server/view_builder.h"
 
@@ -49,7 +50,7 @@ void add_frame(ExpertLoadView& view, db::LoadFrame frame) {
 }  // namespace
 
 RunService::RunService(db::Database& database, std::filesystem::path home, const core::Clock& clock, EventBus& bus, DeviceMonitor& devices,
-                       const WaitReasons& reasons, std::string version)
+                       const WaitReasons& reasons, std::string version, const SlurmCheck* slurm)
     : database_(database),
       home_(std::move(home)),
       clock_(clock),
@@ -58,6 +59,7 @@ RunService::RunService(db::Database& database, std::filesystem::path home, const
       reasons_(reasons),
       retention_(database, HomePaths(home_), clock, bus),
       version_(std::move(version)),
+      slurm_(slurm),
       started_at_(clock.now()) {}
 
 void RunService::publish(const std::vector<RunId>& ids) {
@@ -70,7 +72,8 @@ void RunService::publish(const std::vector<RunId>& ids) {
 SubmitResult RunService::submit(const core::PlanRequest& request, bool force) {
   const core::Plan plan = core::make_plan(request);
   core::require_data(plan, request.source_name);
-  require_resources(plan, request.source_name, devices_.view());
+  require_resources(plan, request.source_name, devices_.view(), slurm_ && slurm_->by_default());
+  if (slurm_) slurm_->require(plan, request.source_name);
   const Submitted submitted = record_plan(database_, HomePaths(home_), plan, request.source_name, force, clock_.now());
   publish(submitted.runs);
   return database_.read([&](db::Connection& c) {

@@ -25,6 +25,7 @@ class Database;
 namespace moelab::server {
 
 class DeviceMonitor;
+class SlurmCheck;
 class EventBus;
 struct ExperimentStatistics;
 class WaitReasons;
@@ -44,7 +45,7 @@ class RunService {
  public:
   // `home` is the Moelab home directory; `devices` and `bus` outlive the service. `version` is reported by health().
   RunService(db::Database& database, std::filesystem::path home, const core::Clock& clock, EventBus& bus, DeviceMonitor& devices,
-             const WaitReasons& reasons, std::string version);
+             const WaitReasons& reasons, std::string version, const SlurmCheck* slurm = nullptr);
 
   // Plans `request` and records what is missing: a run whose key is known is reused, whatever its state. With `force`
   // every member that has ended trains again from step 0 in a new attempt (live and queued ones are left alone).
@@ -114,6 +115,7 @@ class RunService {
   const WaitReasons& reasons_;
   RetentionService retention_;
   std::string version_;
+  const SlurmCheck* slurm_;  // null: no run goes to Slurm
   core::TimePoint started_at_;
 };
 

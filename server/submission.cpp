@@ -13,6 +13,7 @@
 #include "server/file_io.h"
 #include "server/listing_json.h"
 #include "server/lr_sweep_store.h"
+#include "server/situation.h"
 
 namespace moelab::server {
 namespace {
@@ -174,7 +175,7 @@ db::Resources resources_of(const core::RunConfig& config) {
           r.share_gpu, r.hang_timeout.count, r.halve_on_oom, core::field_json(config, "resources.launcher").get<std::string>()};
 }
 
-void require_resources(const core::Plan& plan, const std::string& source_name, const DevicesView& devices) {
+void require_resources(const core::Plan& plan, const std::string& source_name, const DevicesView& devices, bool slurm_by_default) {
   std::int64_t gpus = 0;
   int threads = 0;
   for (const DeviceView& device : devices.devices) {
@@ -189,7 +190,7 @@ void require_resources(const core::Plan& plan, const std::string& source_name, c
   };
   for (const core::PlannedRun& run : plan.runs) {
     const core::ResourceConfig& wanted = run.spec.config.resources;
-    if (wanted.launcher == core::LauncherKind::slurm) continue;
+    if (kind_wanted(resources_of(run.spec.config), gpus > 0, slurm_by_default) == DeviceKind::slurm) continue;
     if (wanted.gpus.value_or(0) > gpus) {
       report(run, "resources.gpus",
              "asks for " + std::to_string(*wanted.gpus) + " GPU, and this server has " + std::to_string(gpus) +

@@ -31,7 +31,7 @@ Submitted record_plan(db::Database& database, const HomePaths& paths, const core
 db::Resources resources_of(const core::RunConfig& config);
 
 // Throws Error(config) naming each run that asks for more than this server has, and the remedy. Called before anything is queued.
-void require_resources(const core::Plan& plan, const std::string& source_name, const DevicesView& devices);
+void require_resources(const core::Plan& plan, const std::string& source_name, const DevicesView& devices, bool slurm_by_default = false);
 
 // runs/<id>/listings.json: every experiment that lists the run and how, so that the database can be rebuilt.
 void write_listings(db::Connection& connection, const HomePaths& paths, std::int64_t run_id);

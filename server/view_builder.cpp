@@ -112,7 +112,7 @@ RunView ViewBuilder::run(const db::ListedRun& listed) {
   }
   v.state = r.state;
   v.reason = r.reason;
-  if (r.state == RunState::queued) v.waiting = reasons_.of(r.id);
+  if (r.state == RunState::queued || r.state == RunState::starting) v.waiting = reasons_.of(r.id);
   if (r.exit_code) v.exit_code = static_cast<int>(*r.exit_code);
   if (r.signal) v.signal = static_cast<int>(*r.signal);
   v.attempt = r.attempt;

@@ -16,6 +16,10 @@ AppOptions DaemonOptions::app() const {
   options.max_concurrent = max_concurrent;
   options.min_free_bytes = min_free_bytes;
   options.quota_bytes = quota_bytes;
+  options.slurm = slurm;
+  options.slurm.by_default = launcher == "slurm";
+  if (slurm_minutes > 0) options.slurm.most_time = std::chrono::minutes(slurm_minutes);
+  options.slurm.interval = std::chrono::milliseconds(static_cast<std::int64_t>(slurm_poll_s * 1000));
   return options;
 }
 
@@ -33,6 +37,20 @@ std::shared_ptr<DaemonOptions> add_daemon_options(CLI::App& verb) {
                   "Start no run while less is free on the home's disk, such as 5GB; 0 = start always; default 2GB, or 5 % of a small disk")
       ->transform(size);
   verb.add_option("--quota", options->quota_bytes, "Once an hour, `moelab gc --quota` this much, such as 500GB")->transform(size);
+  verb.add_option("--launcher", options->launcher, "Where runs of resources.launcher auto train: as processes here, or as Slurm jobs")
+      ->check(CLI::IsMember({"process", "slurm"}))
+      ->capture_default_str();
+  verb.add_option("--slurm-jobs", options->slurm.jobs, "Most Slurm jobs at once; 0 = never use Slurm")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
+  verb.add_option("--slurm-time", options->slurm_minutes,
+                  "Most minutes of one Slurm job; a run that needs longer goes on in the next from its checkpoint. Default: as the partition allows")
+      ->check(CLI::Range(1, 525'600));
+  verb.add_option("--slurm-option", options->slurm.options, "A further option of sbatch for every job, e.g. --slurm-option=--constraint=a100")
+      ->allow_extra_args(false);
+  verb.add_option("--slurm-poll", options->slurm_poll_s, "Seconds between two questions to Slurm, each about all jobs at once")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
   return options;
 }
 

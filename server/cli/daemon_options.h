@@ -1,4 +1,4 @@
-// Owns the options that serve and run share: home, CPU slots, where webhooks may go. Used by those two commands.
+// Owns the options that serve and run share: home, CPU slots, disk, Slurm, where webhooks may go. Used by those two commands.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -20,6 +20,10 @@ struct DaemonOptions {
   bool webhook_private = false;
   int max_concurrent = 0;
   std::optional<std::uint64_t> min_free_bytes, quota_bytes;
+  std::string launcher = "process";
+  SlurmSettings slurm;
+  int slurm_minutes = 0;
+  double slurm_poll_s = 2;
   AppOptions app() const;
 };
 

@@ -46,7 +46,8 @@ void resume_paused(const Client& client, const json& runs) {
 
 int run(const Options& options) {
   log_to_stderr("warn");
-  const AppOptions app_options = options.daemon->app();
+  AppOptions app_options = options.daemon->app();
+  app_options.slurm.leave_at_stop = false;  // what it began ends with it
   // A wrong matrix is refused before a home is made or a worker is looked for.
   const core::Plan plan = core::make_plan(plan_request(*options.submission, app_options.home / "cache"));
   core::require_data(plan, options.submission->file);

@@ -29,7 +29,7 @@ class ScriptedLauncher final : public server::Launcher {
  public:
   explicit ScriptedLauncher(const server::HomePaths& paths) : paths_(paths) {}
   db::ProcessIdentity spawn(const server::LaunchRequest& request) override {
-    if (!refuses.empty()) throw core::Error(core::ErrorKind::storage, refuses);
+    if (!refuses.empty()) throw core::Error(refusal, refuses);
     ScriptedWorker worker;
     worker.run = request.run_id;
     worker.request = request;
@@ -50,6 +50,7 @@ class ScriptedLauncher final : public server::Launcher {
     return worker.child ? worker.exit : server::Exit{};
   }
   void forget(const db::ProcessIdentity&) override {}
+  std::string waits(const db::ProcessIdentity&) const override { return waiting; }
   void terminate(const db::ProcessIdentity& p) override { workers.at(p.pid).terminated = true; }
   void kill(const db::ProcessIdentity& p) override {
     ScriptedWorker& worker = workers.at(p.pid);
@@ -60,6 +61,8 @@ class ScriptedLauncher final : public server::Launcher {
   std::map<std::int64_t, ScriptedWorker> workers;  // by pid
   std::string boot = "boot";
   std::string refuses;  // why no worker can be started; empty = it can
+  core::ErrorKind refusal = core::ErrorKind::storage;
+  std::string waiting;  // what a released worker waits for
 
  private:
   const server::HomePaths& paths_;
