@@ -180,7 +180,7 @@ struct App::Parts {
     }
     std::string before;
     {
-      const std::lock_guard lock(said_mutex);
+      const std::lock_guard said_lock(said_mutex);
       before = std::exchange(said[name], error);
     }
     if (before == error) return;

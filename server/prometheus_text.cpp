@@ -58,7 +58,7 @@ void add_devices(std::vector<MetricFamily>& families, const std::vector<DeviceVi
     const auto any = [&](bool own) {
       return std::any_of(device.processes.begin(), device.processes.end(), [own](const DeviceProcessView& p) { return p.own == own; });
     };
-    add(busy, device.run_id || any(true) ? 1 : 0, {{"gpu", device.id}, {"by", "own"}});
+    add(busy, !device.runs.empty() || any(true) ? 1 : 0, {{"gpu", device.id}, {"by", "own"}});
     add(busy, any(false) ? 1 : 0, {{"gpu", device.id}, {"by", "foreign"}});
     if (device.memory_used_mb) add(used, *device.memory_used_mb * kBytesPerMb, {{"gpu", device.id}});
     if (device.memory_total_mb) add(total, *device.memory_total_mb * kBytesPerMb, {{"gpu", device.id}});

@@ -96,9 +96,10 @@ TEST_CASE("a run that was let through a rung stays through when better ones come
     server::PruneWatch watch(t.database);
     CHECK(t.look(watch).empty());
   }
-  t.live(id, "better", {1});
-  t.live(id, "best", {0.5});
   server::PruneWatch after_restart(t.database);
+  t.live(id, "better", {1});
+  CHECK(t.look(after_restart).empty());
+  t.live(id, "best", {0.5});
   CHECK(t.look(after_restart).empty());
 }
 

@@ -13,11 +13,11 @@ using server::RunVerb;
 namespace {
 
 struct Cluster : test::Workshop {
-  explicit Cluster(bool leave_jobs = false) : Workshop({5s, 1s, 0, false, leave_jobs}) {
+  explicit Cluster(bool leave_jobs = false) : Workshop({.grace = 5s, .leave_slurm_jobs = leave_jobs}) {
     launcher.boot = std::string(server::kSlurmBootId) + "lab";
   }
   std::int64_t starting_run(db::Resources resources) {
-    const std::int64_t id = home.add_run("a", resources);
+    const std::int64_t id = home.add_run("waiting", resources);
     home.bus.run_changed(id);
     tick(1);
     REQUIRE(state(id) == RunState::starting);
