@@ -12,6 +12,7 @@ import { DevicesPage } from './pages/DevicesPage';
 import { ExperimentsPage } from './pages/ExperimentsPage';
 import { NotFoundPage } from './pages/NotFoundPage';
 import { QueuePage } from './pages/QueuePage';
+import { WebhooksPage } from './pages/WebhooksPage';
 import { RunsPage } from './pages/RunsPage';
 
 const ExperimentPage = lazy(() => import('./pages/ExperimentPage'));
@@ -72,6 +73,7 @@ const router = createBrowserRouter([
       { path: '/runs/:id', element: <RunPage /> },
       { path: '/queue', element: <QueuePage /> },
       { path: '/devices', element: <DevicesPage /> },
+      { path: '/webhooks', element: <WebhooksPage /> },
       { path: '*', element: <NotFoundPage /> },
     ],
   },

@@ -43,6 +43,13 @@ function leased(world: World, worker: string): Partial<Device> {
   };
 }
 
+function byHand(world: World, device: Device): Device {
+  const reason = world.disabled.get(device.id);
+  if (reason === undefined) return device;
+  if (reason === null) return { ...device, state: device.runs.length ? 'leased' : 'free', note: '' };
+  return { ...device, state: 'disabled', note: `${device.id} is disabled${reason ? `: ${reason}` : ''}` };
+}
+
 export function devicesOf(world: World): Schemas['DeviceList'] {
   const cpu: Device = { ...GPU, id: 'cpu0', kind: 'cpu', index: 0, uuid: '', name: 'AMD EPYC 9354, 16 cores', cpus: [0, 1, 2, 3, 4, 5, 6, 7], memory_total_mb: 128_000, memory_used_mb: 18_200, utilization_pct: null, temperature_c: null, power_w: null };
   const devices = [
@@ -53,5 +60,5 @@ export function devicesOf(world: World): Schemas['DeviceList'] {
     gpu(4, { state: 'faulty', note: 'gpu4 is faulty: it has fallen off the bus', memory_total_mb: null, memory_used_mb: null, utilization_pct: null, temperature_c: null, power_w: null }),
     cpu,
   ];
-  return { inventory: 'nvml', note: 'CUDA_VISIBLE_DEVICES limits the pool to 5 of 8 GPUs', devices };
+  return { inventory: 'nvml', note: 'CUDA_VISIBLE_DEVICES limits the pool to 5 of 8 GPUs', devices: devices.map((device) => byHand(world, device)) };
 }

@@ -1,6 +1,7 @@
 // Owns the made-up world of the mock server: a seeded generator of a half-finished study. Nothing here is a measurement; the
 // shapes of curves and loads are formulas chosen to exercise the page (a collapse, a divergence, dead experts, every state).
 import type { components } from '../../../web/src/api/schema.d.ts';
+import { makeWebhooks } from './webhooks.ts';
 
 type Schemas = components['schemas'];
 type Run = Schemas['Run'];
@@ -140,6 +141,13 @@ const STUDY: ExperimentPlan[] = [
       ...seeds('f4_wide', { 'moe.moe_intermediate_size': 256 }, 2.81, ['paused', 'queued', 'queued']),
     ],
   },
+  {
+    name: 'f_seeds.lr_sweep',
+    baseline: null,
+    tags: ['sweep'],
+    notes: '',
+    runs: [{ name: 'f0_plain,lr=0.0005', varied: { 'train.lr': 5e-4 }, state: 'completed', share: 1, loss: 3.4, balance: 'biasing', experts: 8, active: 1, parameters: 7.64e6 }],
+  },
 ];
 
 function seeds(name: string, varied: Record<string, unknown>, loss: number, states: State[]): Plan[] {
@@ -175,6 +183,9 @@ export interface World {
   queue: Pick<Schemas['Queue'], 'mode' | 'reason' | 'since'>;
   /** Run -> the device it is forced to. */
   forced: Map<number, string>;
+  webhooks: Map<number, Schemas['Webhook']>;
+  /** Device -> why a person disabled it; null = enabled by hand. */
+  disabled: Map<string, string | null>;
 }
 
 /** With several seeds the runs of a family are called FAMILY,seed=N. */
@@ -188,7 +199,7 @@ function key(id: number): string {
 }
 
 export function makeWorld(): World {
-  const world: World = { experiments: [], plans: new Map(), runs: new Map(), members: [], history: new Map(), queue: { mode: 'open', reason: '', since: null }, forced: new Map() };
+  const world: World = { experiments: [], plans: new Map(), runs: new Map(), members: [], history: new Map(), queue: { mode: 'open', reason: '', since: null }, forced: new Map(), disabled: new Map(), webhooks: makeWebhooks() };
   const experimentIds = new Map(STUDY.map((plan, i) => [plan.name, i + 1]));
   let nextRun = 1;
   for (const plan of STUDY) {
@@ -233,6 +244,7 @@ export function makeWorld(): World {
         device: live ? `cpu${id % 2}` : null,
         pid: live ? 4200 + id : null,
         priority: 0,
+        archived: false,
         baseline: plan.baseline,
         is_baseline: isBaseline(runPlan.name, plan.baseline),
         tags: plan.tags,

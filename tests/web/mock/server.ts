@@ -9,7 +9,10 @@ import { fileURLToPath } from 'node:url';
 import type { components } from '../../../web/src/api/schema.d.ts';
 import { configOf, expertLoadOf, isBaseline, makeWorld, MAX_STEPS, refreshMetrics, seriesOf, START, wire, type World } from './fixtures.ts';
 import { devicesOf } from './devices.ts';
+import { lrSweepOf } from './lr_sweep.ts';
 import { queueOf, setMode, waitingOf } from './queue.ts';
+import { statisticsOf } from './statistics.ts';
+import { addWebhook, testWebhook } from './webhooks.ts';
 import { applyVerb, isEnded, moveTo, VERB_WORDS } from './verbs.ts';
 
 type Schemas = components['schemas'];
@@ -86,6 +89,7 @@ function experimentView(id: number): Schemas['ExperimentDetail'] {
     progress: runs.reduce((sum, run) => sum + (['failed', 'out_of_memory', 'lost', 'cancelled'].includes(run.state) ? 1 : run.progress), 0) / runs.length,
     counts,
     total: runs.length,
+    archived: false,
     eta_s: left > 0 ? left : null,
     source: 'experiments.yaml',
   };
@@ -120,6 +124,20 @@ function resultsOf(id: number): Schemas['ResultTable'] {
   };
 }
 
+function setDevice(id: string, verb: string, reason: string): Schemas['Device'] {
+  if (!devicesOf(world).devices.some((device) => device.id === id)) throw new Refusal(404, 'not_found', `There is no device ${id}; moelab gpus lists what there is`);
+  world.disabled.set(id, verb === 'disable' ? reason : null);
+  const list = devicesOf(world);
+  broadcast('devices', list);
+  return list.devices.find((device) => device.id === id) as Schemas['Device'];
+}
+
+function webhookOr404(id: number): Schemas['Webhook'] {
+  const hook = world.webhooks.get(id);
+  if (!hook) throw new Refusal(404, 'not_found', `There is no webhook ${id}`);
+  return hook;
+}
+
 function runOr404(id: number): Run {
   const run = world.runs.get(id);
   if (!run) throw new Refusal(404, 'not_found', `There is no run ${id}; moelab ls lists what there is`);
@@ -135,7 +153,7 @@ function detail(id: number): Schemas['RunDetail'] {
     notes: run.name === 'a0_no_lb' ? 'Published by moe-lab at the paper size: eval loss 1.1270 after 2.86 hours.' : '',
     run_dir: `/var/lib/moelab/runs/${id}`,
     events: world.history.get(id) ?? [],
-    alerts: [],
+    alerts: run.name === 'a0_no_lb' ? [{ time: run.started_at ?? '', attempt: 1, step: 180, code: 'expert_underused', message: 'layer 2: expert 5 had no token for 100 steps' }] : [],
     artifacts: checkpoints.length ? [{ name: 'expert_load.gif', kind: 'image', path: 'artifacts/expert_load.gif', bytes: 482_133 }, { name: 'metrics.jsonl', kind: 'metrics', path: 'metrics.jsonl', bytes: 188_201 }] : [],
     checkpoints,
     provenance: { host: 'bench-2', code_version: '0.1.0+c25ee62', libtorch: '2.11.0', threads: 8, device_name: 'cpu' },
@@ -270,7 +288,7 @@ function openStream(response: ServerResponse): void {
   response.write(': mock\n\n');
 }
 
-type Handler = (id: number, query: URLSearchParams, request: IncomingMessage, response: ServerResponse, verb: string) => unknown;
+type Handler = (id: number, query: URLSearchParams, request: IncomingMessage, response: ServerResponse, verb: string, name: string) => unknown;
 
 const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
   ['GET', /^\/health$/, () => {
@@ -290,6 +308,17 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
   }],
   ['GET', /^\/experiments\/(\d+)$/, (id) => experimentView(id)],
   ['GET', /^\/experiments\/(\d+)\/results$/, (id) => resultsOf(id)],
+  ['GET', /^\/experiments\/(\d+)\/statistics$/, (id, query) => {
+    const metric = query.get('metric') ?? 'eval/loss';
+    const runs = membersOf(id);
+    if (!runs.some((run) => metric in run.metrics)) throw new Refusal(404, 'not_found', `No run of this experiment has reported ${metric}`);
+    return statisticsOf(runs, metric, experimentView(id).baseline, catalog.find((entry) => entry.name === metric));
+  }],
+  ['GET', /^\/experiments\/(\d+)\/lr-sweep$/, (id) => {
+    const sweep = lrSweepOf(world, id);
+    if (!sweep) throw new Refusal(404, 'not_found', `There is no learning-rate sweep of experiment ${id}`);
+    return sweep;
+  }],
   ['POST', new RegExp(`^/experiments/(\\d+)/(${VERB_WORDS})$`), (id, _query, _request, _response, verb) => actOnAll(verb, [...new Set(membersOf(id).map((run) => run.id))])],
   ['GET', /^\/runs$/, (_id, query) => listRuns(query)],
   ['GET', /^\/runs\/(\d+)$/, (id) => detail(id)],
@@ -324,6 +353,22 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
     return undefined;
   }],
   ['GET', /^\/devices$/, () => devicesOf(world)],
+  ['POST', /^\/devices\/([a-z]+\d+)\/(enable|disable)$/, async (_id, _query, request, _response, verb, name) => setDevice(name, verb, ((await bodyOf(request)) as Schemas['DisableDevice']).reason ?? '')],
+  ['GET', /^\/webhooks$/, () => ({ webhooks: [...world.webhooks.values()] })],
+  ['POST', /^\/webhooks$/, async (_id, _query, request, response) => {
+    const asked = (await bodyOf(request)) as Schemas['NewWebhook'];
+    const added = addWebhook(world.webhooks, asked);
+    if (!added) throw new Refusal(400, 'usage', `${asked.url} is not public; \`moelab serve --webhook-private\` allows it`);
+    response.statusCode = 201;
+    return added;
+  }],
+  ['POST', /^\/webhooks\/(\d+)\/test$/, (id) => testWebhook(webhookOr404(id))],
+  ['POST', /^\/webhooks\/(\d+)\/(enable|disable)$/, (id, _query, _request, _response, verb) => Object.assign(webhookOr404(id), { enabled: verb === 'enable' })],
+  ['DELETE', /^\/webhooks\/(\d+)$/, (id) => {
+    const hook = webhookOr404(id);
+    world.webhooks.delete(id);
+    return hook;
+  }],
   ['GET', /^\/metrics-catalog$/, () => ({ metrics: catalog })],
   ['GET', /^\/schema$/, () => ({ fields: [{ path: 'moe.num_experts', type: 'integer', default: 1, unit: '', doc: 'Routed experts E of a MoE layer; 1 = dense model' }, { path: 'train.lr', type: 'number', default: 8e-4, unit: '', doc: 'Peak learning rate' }] })],
   ['GET', /^\/stream$/, (_id, _query, request, response) => {
@@ -366,7 +411,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     for (const [method, pattern, handler] of ROUTES) {
       const found = method === request.method ? pattern.exec(path) : null;
       if (!found) continue;
-      const body = await handler(Number(found[1] ?? 0), url.searchParams, request, response, found[2] ?? '');
+      const body = await handler(Number(found[1] ?? 0), url.searchParams, request, response, found[2] ?? '', found[1] ?? '');
       if (body === undefined) return;
       response.setHeader('Content-Type', 'application/json');
       response.end(JSON.stringify(body));

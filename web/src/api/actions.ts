@@ -4,7 +4,7 @@ import { useMutation, useQueryClient, type QueryClient } from '@tanstack/react-q
 import { post } from './client';
 import { patchCache } from './patch';
 import { keys } from './queries';
-import type { Queue, Run, RunVerb, VerbResult } from './types';
+import type { Device, DeviceList, Queue, Run, RunVerb, VerbResult } from './types';
 
 const MAX_IDS = 1000; // of the contract's RunIds
 
@@ -56,6 +56,19 @@ export function useQueueVerb() {
     mutationFn: ({ verb, reason }: { verb: QueueVerb; reason: string }) => post<Queue>(`/queue/${verb}`, { reason }),
     // The answer lists no runs, so only the mode of what is shown is replaced.
     onSuccess: ({ mode, reason, since }) => client.setQueriesData<Queue>({ queryKey: keys.queue }, (old) => old && { ...old, mode, reason, since }),
+    onSettled: () => refresh(client),
+  });
+}
+
+export type DeviceVerb = 'enable' | 'disable';
+
+export function useDeviceVerb() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, verb, reason }: { id: string; verb: DeviceVerb; reason: string }) =>
+      post<Device>(`/devices/${encodeURIComponent(id)}/${verb}`, verb === 'disable' ? { reason } : {}),
+    onSuccess: (device) =>
+      client.setQueryData<DeviceList>(keys.devices, (old) => old && { ...old, devices: old.devices.map((known) => (known.id === device.id ? device : known)) }),
     onSettled: () => refresh(client),
   });
 }

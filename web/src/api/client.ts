@@ -56,6 +56,10 @@ export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): P
   return send<T>(address(path, query), { method: 'GET', ...(signal ? { signal } : {}) });
 }
 
+export function remove<T>(path: string): Promise<T> {
+  return send<T>(address(path), { method: 'DELETE' });
+}
+
 export function post<T>(path: string, body?: unknown): Promise<T> {
   return send<T>(address(path), {
     method: 'POST',

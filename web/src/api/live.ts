@@ -62,7 +62,9 @@ export class LiveUpdates {
       void client.invalidateQueries({ queryKey: keys.metrics(id) });
       void client.invalidateQueries({ queryKey: keys.load(id) });
     });
-    this.results = new Throttle(RESULTS_MS, (id) => void client.invalidateQueries({ queryKey: keys.results(id) }));
+    this.results = new Throttle(RESULTS_MS, (id) => {
+      for (const key of [keys.results(id), keys.statistics(id), keys.lrSweep(id)]) void client.invalidateQueries({ queryKey: key });
+    });
     this.listings = new Throttle(RESULTS_MS, (name) => void client.invalidateQueries({ queryKey: [name] }));
   }
 

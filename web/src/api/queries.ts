@@ -11,6 +11,7 @@ import type {
   ExperimentList,
   ExpertLoad,
   Health,
+  LrSweep,
   MetricCatalog,
   Plan,
   Queue,
@@ -20,6 +21,7 @@ import type {
   RunList,
   SeriesList,
   Submission,
+  Statistics,
   SubmissionResult,
 } from './types';
 
@@ -28,6 +30,8 @@ export const keys = {
   experiments: ['experiments'] as const,
   experiment: (id: number) => ['experiment', id] as const,
   results: (id: number) => ['results', id] as const,
+  statistics: (id: number) => ['statistics', id] as const,
+  lrSweep: (id: number) => ['lr-sweep', id] as const,
   members: (experiment: number) => ['members', experiment] as const,
   runs: ['runs'] as const,
   run: (id: number) => ['run', id] as const,
@@ -53,6 +57,16 @@ export const experimentQuery = (id: number) =>
 
 export const resultsQuery = (id: number) =>
   queryOptions({ queryKey: keys.results(id), queryFn: ({ signal }) => get<ResultTable>(`/experiments/${id}/results`, {}, signal) });
+
+export const statisticsQuery = (id: number, metric: string) =>
+  queryOptions({
+    queryKey: [...keys.statistics(id), metric] as const,
+    queryFn: ({ signal }) => get<Statistics>(`/experiments/${id}/statistics`, { metric }, signal),
+    placeholderData: keepPreviousData,
+  });
+
+export const lrSweepQuery = (id: number) =>
+  queryOptions({ queryKey: keys.lrSweep(id), queryFn: ({ signal }) => get<LrSweep>(`/experiments/${id}/lr-sweep`, {}, signal) });
 
 /** Every run of an experiment, under its name there. An experiment is a few dozen runs, so all pages are read. */
 export const membersQuery = (experiment: number) =>

@@ -6,6 +6,7 @@ import { Link } from 'react-router';
 import type { Device } from '../api/types';
 import { DEVICE_LOOKS, meaningOf } from '../lib/devices';
 import { ago, dateTime, fixed, percent, plural, ranges, sentence } from '../lib/format';
+import { DeviceSwitch } from './DeviceSwitch';
 
 function gigabytes(megabytes: number): string {
   return `${(megabytes / 1024).toFixed(1)} GiB`;
@@ -130,6 +131,7 @@ export function DeviceCard({ device, now }: { device: Device; now: number }) {
           <span className="faint num" style={{ fontSize: 12.5 }}>
             {facts(device)}
           </span>
+          <DeviceSwitch device={device} />
         </Group>
       </div>
       {device.processes.length > 0 && <Processes device={device} />}

@@ -2,8 +2,31 @@
 import { Timeline } from '@mantine/core';
 
 import type { RunDetail } from '../api/types';
-import { dateTime, duration, knobValue } from '../lib/format';
+import { dateTime, duration, knobValue, sentence } from '../lib/format';
 import { lookOf } from '../lib/states';
+
+function Alerts({ run }: { run: RunDetail }) {
+  if (run.alerts.length === 0) return null;
+  return (
+    <section className="card" aria-labelledby="alerts-title">
+      <div className="card-head">
+        <h2 className="card-title" id="alerts-title">
+          Alerts
+        </h2>
+      </div>
+      <ul className="card-body" style={{ margin: 0, paddingLeft: 36 }}>
+        {run.alerts.toReversed().map((alert, i) => (
+          <li key={`${alert.time}-${i}`} style={{ marginBottom: 8 }}>
+            {sentence(alert.message)}
+            <div className="faint num" style={{ fontSize: 12.5 }}>
+              <span className="mono">{alert.code}</span> · step {alert.step.toLocaleString('en-US')}, attempt {alert.attempt} · {dateTime(alert.time)}
+            </div>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
 
 export function HistoryView({ run }: { run: RunDetail }) {
   const provenance = Object.entries(run.provenance);
@@ -38,6 +61,7 @@ export function HistoryView({ run }: { run: RunDetail }) {
           )}
         </div>
       </section>
+      <Alerts run={run} />
       <section className="card" style={{ overflow: 'hidden' }} aria-label="Provenance">
         <table className="table">
           <thead>

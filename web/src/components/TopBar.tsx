@@ -1,7 +1,7 @@
 // Brand, pages, the daemon's pulse, and what can be done from anywhere.
 import { Button, Tooltip } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconCpu, IconFlask2, IconHourglass, IconListDetails, IconUpload } from '@tabler/icons-react';
+import { IconCpu, IconFlask2, IconHourglass, IconListDetails, IconUpload, IconWebhook } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, NavLink, useLocation } from 'react-router';
 
@@ -16,6 +16,7 @@ const PAGES = [
   { to: '/runs', label: 'Runs', icon: IconListDetails, under: '/runs' },
   { to: '/queue', label: 'Queue', icon: IconHourglass, under: '/queue' },
   { to: '/devices', label: 'Devices', icon: IconCpu, under: '/devices' },
+  { to: '/webhooks', label: 'Webhooks', icon: IconWebhook, under: '/webhooks' },
 ];
 
 const LINKS = {
@@ -92,7 +93,7 @@ export function TopBar() {
         </nav>
         <QueueClosed />
         <Pulse />
-        <Button leftSection={<IconUpload size={16} />} onClick={open} variant="light">
+        <Button className="submit-button" aria-label="Submit" leftSection={<IconUpload size={16} />} onClick={open} variant="light">
           Submit
         </Button>
         <ThemeToggle />

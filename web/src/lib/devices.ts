@@ -22,6 +22,12 @@ export function countWords(devices: readonly Device[]): string {
     .join(', ');
 }
 
+/** What a person can change: let runs on it again, or keep them away. A fault is mended by hand. */
+export function deviceVerb(state: Device['state']): 'enable' | 'disable' | null {
+  if (state === 'quarantined' || state === 'disabled') return 'enable';
+  return state === 'faulty' ? null : 'disable';
+}
+
 const MEANING: Record<Device['state'], string> = {
   free: 'Ready for the next run in the queue.',
   leased: '',

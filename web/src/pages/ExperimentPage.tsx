@@ -18,6 +18,8 @@ import { ExperimentActions } from '../components/ExperimentActions';
 import { EmptyState } from '../components/EmptyState';
 import { ErrorState } from '../components/ErrorState';
 import { rowId, runColumns, type RunRow } from '../components/run_columns';
+import { LrSweepCard } from '../components/LrSweepCard';
+import { StatisticsCard } from '../components/StatisticsCard';
 import { SegmentedProgress } from '../components/SegmentedProgress';
 import { StateBadge } from '../components/StateBadge';
 import { useNow } from '../components/use_now';
@@ -226,6 +228,9 @@ function Loaded({ experiment }: { experiment: ExperimentDetail }) {
           </div>
         )}
       </section>
+
+      <StatisticsCard experiment={experiment.id} runs={runs} />
+      <LrSweepCard experiment={experiment} />
 
       {CHARTS.filter((chart) => chart.places.includes('experiment')).map(({ id, title, Chart }) => (
         <section key={id} className="card" aria-labelledby={`chart-${id}`}>

@@ -1,7 +1,7 @@
 // One run: what it is doing, what came out, and everything it was told and said.
 import { Skeleton, Stack, Tabs } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
-import { IconChartLine, IconChevronRight, IconFileText, IconFolder, IconGridDots, IconHistory, IconSettings } from '@tabler/icons-react';
+import { IconAlertTriangle, IconChartLine, IconChevronRight, IconFileText, IconFolder, IconGridDots, IconHistory, IconSettings } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { Link, useSearchParams } from 'react-router';
@@ -23,7 +23,7 @@ import { RunStats } from '../components/RunStats';
 import { Waiting } from '../components/Waiting';
 import { StateBadge } from '../components/StateBadge';
 import { otherNames } from '../lib/aliases';
-import { sentence } from '../lib/format';
+import { plural, sentence } from '../lib/format';
 import { isTerminal } from '../lib/states';
 import { NotFoundPage } from './NotFoundPage';
 import { useId } from './use_id';
@@ -57,6 +57,11 @@ function Header({ run }: { run: RunDetail }) {
         <StateBadge state={run.state} reason={run.reason} exitCode={run.exit_code} signal={run.signal} />
         {run.is_baseline && <span className="tag tag-accent">baseline</span>}
         {run.attempt > 1 && <span className="tag">attempt {run.attempt}</span>}
+        {run.alerts.length > 0 && (
+          <Link className="tag tag-alert" to="?tab=events">
+            <IconAlertTriangle size={13} aria-hidden /> {plural(run.alerts.length, 'alert')}
+          </Link>
+        )}
         <div style={{ display: 'flex', alignItems: 'center', gap: 10, marginLeft: 'auto' }}>
           <RunActions run={run} />
         </div>
