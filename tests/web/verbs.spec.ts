@@ -89,6 +89,19 @@ test('an experiment is paused and resumed as a whole', async ({ page }) => {
   await expect(page.locator('td [data-state="queued"]')).toHaveCount(1);
 });
 
+test('an ended run is archived and listed again', async ({ page }) => {
+  await page.goto('/runs/6');
+  await page.getByRole('button', { name: 'More for b1_e2_k1' }).click();
+  await page.getByRole('menuitem', { name: 'Archive' }).click();
+  await expect(page.getByRole('dialog')).toContainText('the files stay');
+  await page.getByRole('button', { name: 'Archive the run' }).click();
+  await expect(page.getByText('archived', { exact: true })).toBeVisible();
+  await page.getByRole('button', { name: 'More for b1_e2_k1' }).click();
+  await page.getByRole('menuitem', { name: 'Unarchive' }).click();
+  await page.getByRole('button', { name: 'Unarchive the run' }).click();
+  await expect(page.getByText('archived', { exact: true })).toHaveCount(0);
+});
+
 test.describe('trouble', () => {
   test.use({ allowed: /Failed to load resource/ });
 

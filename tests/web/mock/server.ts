@@ -175,6 +175,7 @@ const SORT_VALUES: Record<string, (run: Run) => number | string> = { id: (r) => 
 function listRuns(query: URLSearchParams): Schemas['RunList'] {
   const experiment = query.get('experiment');
   let runs = experiment ? membersOf(Number(experiment)) : [...world.runs.values()].map(seen);
+  if (query.get('archived') !== 'true') runs = runs.filter((run) => !run.archived);
   const states = query.get('state')?.split(',').filter(Boolean) ?? [];
   const search = query.get('search')?.toLowerCase() ?? '';
   if (states.length) runs = runs.filter((run) => states.includes(run.state));

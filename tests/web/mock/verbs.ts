@@ -57,6 +57,15 @@ const VERBS: Record<string, (world: World, run: Run) => string | null> = {
     queueAgain(world, run, true);
     return null;
   },
+  archive: (_world, run) => {
+    if (!isEnded(run)) return 'only a run that has ended can be archived';
+    run.archived = true;
+    return null;
+  },
+  unarchive: (_world, run) => {
+    run.archived = false;
+    return null;
+  },
 };
 
 export const VERB_WORDS = Object.keys(VERBS).join('|');

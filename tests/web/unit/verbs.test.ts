@@ -6,7 +6,7 @@ import { parsePriority } from '../../../web/src/lib/priority';
 import { isLive, isTerminal, lookOf, SEGMENT_ORDER, STATES } from '../../../web/src/lib/states';
 import { applicable, outcome, VERBS, type PageVerb } from '../../../web/src/lib/verbs';
 
-const verbsOf = (state: string) => applicable([state]).map(({ verb }) => verb);
+const verbsOf = (state: string) => applicable([{ state: state as RunState, archived: false }]).map(({ verb }) => verb);
 
 describe('verbs', () => {
   it('apply where the daemon would take them, state by state', () => {
@@ -16,25 +16,27 @@ describe('verbs', () => {
       running: ['pause', 'cancel', 'kill'],
       stopping: ['kill'],
       paused: ['resume', 'cancel'],
-      completed: ['rerun'],
-      pruned: ['rerun'],
-      failed: ['retry', 'rerun'],
-      cancelled: ['retry', 'rerun'],
-      timed_out: ['retry', 'rerun'],
-      out_of_memory: ['retry', 'rerun'],
-      lost: ['retry', 'rerun'],
-      skipped: ['retry', 'rerun'],
+      completed: ['rerun', 'archive'],
+      pruned: ['rerun', 'archive'],
+      failed: ['retry', 'rerun', 'archive'],
+      cancelled: ['retry', 'rerun', 'archive'],
+      timed_out: ['retry', 'rerun', 'archive'],
+      out_of_memory: ['retry', 'rerun', 'archive'],
+      lost: ['retry', 'rerun', 'archive'],
+      skipped: ['retry', 'rerun', 'archive'],
     };
     for (const [state, verbs] of Object.entries(table)) expect([state, verbsOf(state)]).toEqual([state, verbs]);
   });
   it('are counted over several states', () => {
-    expect(applicable(['running', 'queued', 'paused', 'completed'])).toEqual([
+    expect(applicable((['running', 'queued', 'paused', 'completed'] as const).map((state) => ({ state, archived: false })))).toEqual([
       { verb: 'pause', count: 2 },
       { verb: 'resume', count: 1 },
       { verb: 'cancel', count: 3 },
       { verb: 'kill', count: 1 },
       { verb: 'rerun', count: 1 },
+      { verb: 'archive', count: 1 },
     ]);
+    expect(applicable([{ state: 'failed', archived: true }]).map(({ verb }) => verb)).toEqual(['retry', 'rerun', 'unarchive']);
     expect(applicable([])).toEqual([]);
   });
   it('say what is lost before they do it', () => {

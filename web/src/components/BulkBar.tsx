@@ -14,7 +14,7 @@ export function BulkBar({ runs, clear }: { runs: readonly Run[]; clear: () => vo
     <div className="bulk" role="toolbar" aria-label="Actions for the chosen runs">
       <b className="num">{plural(runs.length, 'run')} chosen</b>
       <Group gap={8}>
-        {applicable(runs.map((run) => run.state)).map(({ verb, count }) => {
+        {applicable(runs).map(({ verb, count }) => {
           const { icon: IconShown, label, ends } = VERBS[verb];
           return (
             <Button

@@ -11,7 +11,7 @@ const BUTTONS: PageVerb[] = ['resume', 'pause', 'cancel'];
 export function ExperimentActions({ experiment, runs }: { experiment: Experiment; runs: readonly Run[] }) {
   const { askExperiment, pending } = useAskExperiment();
   const distinct = [...new Map(runs.map((run) => [run.id, run])).values()]; // a run may be listed twice
-  const verbs = applicable(distinct.map((run) => run.state));
+  const verbs = applicable(distinct);
   const act = (verb: PageVerb) => askExperiment(verb, experiment, distinct);
   return (
     <Group gap={10} wrap="nowrap" style={{ flex: 'none' }}>

@@ -76,7 +76,7 @@ export function useAskRuns(done: () => void) {
   const act = useRunsVerb();
   const askRuns = (verb: PageVerb, runs: readonly Run[]) => {
     const look = VERBS[verb];
-    const count = runs.filter((run) => look.can(run.state)).length;
+    const count = runs.filter((run) => look.can(run.state, run.archived)).length;
     const rest = runs.length - count;
     const names = new Map(runs.map((run) => [run.id, run.name]));
     ask({
@@ -105,7 +105,7 @@ export function useAskExperiment() {
   const act = useExperimentVerb();
   const askExperiment = (verb: PageVerb, experiment: { id: number; name: string }, runs: readonly Run[]) => {
     const look = VERBS[verb];
-    const meant = new Map(runs.filter((run) => look.can(run.state)).map((run) => [run.id, run.name]));
+    const meant = new Map(runs.filter((run) => look.can(run.state, run.archived)).map((run) => [run.id, run.name]));
     ask({
       title: `${look.label} ${plural(meant.size, 'run')} of ${experiment.name}?`,
       text: look.says(null),

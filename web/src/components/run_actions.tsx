@@ -10,12 +10,12 @@ import { ForceDialog } from './ForceDialog';
 import { VerbMenu } from './VerbMenu';
 
 const BUTTONS: PageVerb[] = ['resume', 'retry', 'pause', 'cancel'];
-const RARE: PageVerb[] = ['kill', 'rerun'];
+const RARE: PageVerb[] = ['kill', 'rerun', 'archive', 'unarchive'];
 
 export function RunActions({ run }: { run: Run }) {
   const { askRun, pending } = useAskRun();
   const [forcing, { open, close }] = useDisclosure(false);
-  const can = (verb: PageVerb) => VERBS[verb].can(run.state);
+  const can = (verb: PageVerb) => VERBS[verb].can(run.state, run.archived);
   return (
     <>
       {BUTTONS.filter(can).map((verb) => {

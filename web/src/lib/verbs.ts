@@ -1,6 +1,8 @@
 // Owns what a person can do to a run: the words of the contract's RunVerb, when each applies, and what is said before and after. Pure.
 // The server decides; this table only keeps buttons away that it would refuse.
 import {
+  IconArchive,
+  IconArchiveOff,
   IconBan,
   IconPlayerPause,
   IconPlayerPlay,
@@ -10,7 +12,7 @@ import {
   type Icon,
 } from '@tabler/icons-react';
 
-import type { RunVerb } from '../api/types';
+import type { Run, RunVerb } from '../api/types';
 import { plural } from './format';
 import { isLive, isTerminal } from './states';
 
@@ -21,7 +23,7 @@ export interface VerbLook {
   past: string;
   /** Ends work that a person may want back: asked for in red. */
   ends: boolean;
-  can: (state: string) => boolean;
+  can: (state: string, archived?: boolean) => boolean;
   /** What will happen, for one run in this state; null stands for several in different states. */
   says: (state: string | null) => string;
   keep: string;
@@ -102,6 +104,24 @@ const TABLE = {
         : 'It trains again from step 0, as a new attempt; what it logged before is superseded as it goes.',
     keep: 'Leave it',
   },
+  archive: {
+    label: 'Archive',
+    icon: IconArchive,
+    past: 'archived',
+    ends: false,
+    can: (state, archived = false) => isTerminal(state) && !archived,
+    says: (state) => `${state === null ? 'They are' : 'It is'} left out of lists and results; the files stay, and "Unarchive" brings ${state === null ? 'them' : 'it'} back.`,
+    keep: 'Leave it',
+  },
+  unarchive: {
+    label: 'Unarchive',
+    icon: IconArchiveOff,
+    past: 'listed again',
+    ends: false,
+    can: (_state, archived = false) => archived,
+    says: (state) => (state === null ? 'They are listed again.' : 'It is listed again.'),
+    keep: 'Leave it',
+  },
 } satisfies Partial<Record<RunVerb, VerbLook>>;
 
 /** The verbs that the page offers; a newer daemon may know more. */
@@ -109,9 +129,9 @@ export type PageVerb = keyof typeof TABLE;
 export const VERBS: Record<PageVerb, VerbLook> = TABLE;
 export const VERB_ORDER = Object.keys(TABLE) as PageVerb[];
 
-/** The verbs that apply to at least one of these states, with how many they apply to. */
-export function applicable(states: readonly string[]): { verb: PageVerb; count: number }[] {
-  return VERB_ORDER.map((verb) => ({ verb, count: states.filter(VERBS[verb].can).length })).filter(({ count }) => count > 0);
+/** The verbs that apply to at least one of these runs, with how many they apply to. */
+export function applicable(runs: readonly Pick<Run, 'state' | 'archived'>[]): { verb: PageVerb; count: number }[] {
+  return VERB_ORDER.map((verb) => ({ verb, count: runs.filter((run) => VERBS[verb].can(run.state, run.archived)).length })).filter(({ count }) => count > 0);
 }
 
 /** "2 runs were paused, 1 was left as it is". */

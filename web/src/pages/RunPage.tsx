@@ -56,6 +56,7 @@ function Header({ run }: { run: RunDetail }) {
         <h1 className="page-title">{run.name}</h1>
         <StateBadge state={run.state} reason={run.reason} exitCode={run.exit_code} signal={run.signal} />
         {run.is_baseline && <span className="tag tag-accent">baseline</span>}
+        {run.archived && <span className="tag">archived</span>}
         {run.attempt > 1 && <span className="tag">attempt {run.attempt}</span>}
         {run.alerts.length > 0 && (
           <Link className="tag tag-alert" to="?tab=events">
