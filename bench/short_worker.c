@@ -39,8 +39,8 @@ static int event(const char* journal, int seq, const char* attempt, int step, co
   const time_t t = time(NULL);
   struct tm utc;
   strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S.000Z", gmtime_r(&t, &utc));
-  snprintf(line, sizeof line, "{\"v\":1,\"seq\":%d,\"attempt\":%s,\"step\":%d,\"time\":\"%s\",\"type\":\"%s\"%s}\n", seq, attempt, step, when,
-           type, payload);
+  snprintf(line, sizeof line, "{\"v\":1,\"seq\":%d,\"attempt\":%s,\"step\":%d,\"time\":\"%s\",\"type\":\"%s\"%s}\n", seq, attempt, step,
+           when, type, payload);
   return append(journal, line);
 }
 

@@ -14,6 +14,7 @@ import pytest
 from conftest import BIN, alive
 
 LIVE = ("starting", "running", "stopping")
+AGAIN = {"paused": "resume", "cancelled": "retry", "skipped": "retry"}
 DEADLINE_S = 60
 
 # How often each dies at which moment. `orphaned` is a worker whose daemon was killed just before.
@@ -157,17 +158,17 @@ class Chaos:
         return run if alive(run["pid"]) else None
 
     def stopping(self):
-        """A run that a person has just cancelled; it is queued again later."""
+        """A run that a person has just paused or cancelled; it is queued again later."""
         run = self.in_state("starting", "running")
         if not run:
             return None
         try:
-            run = self.call(f"/api/v1/runs/{run['id']}/cancel", {})
+            run = self.call(f"/api/v1/runs/{run['id']}/{self.random.choice(('pause', 'cancel'))}", {})
         except urllib.error.HTTPError as e:
             assert e.code == 409, e.read()  # it has ended meanwhile
             return None
         if self.random.random() < 0.5:  # in the middle of its last checkpoint
-            until(lambda: self.is_checkpointing(run) or not alive(run["pid"]), "a cancelled run to leave")
+            until(lambda: self.is_checkpointing(run) or not alive(run["pid"]), "a stopped run to leave")
         return run if run.get("pid") and alive(run["pid"]) else None
 
     def moment(self, name):
@@ -235,15 +236,15 @@ class Chaos:
         self.deaths[victim, moment] += 1
 
     def revive(self):
-        """Queues what was cancelled, and what was skipped because of that."""
+        """Queues what was paused or cancelled, and what was skipped because of that."""
         states = {run["id"]: (run["state"], run["reason"]) for run in self.runs()}
-        bad = {run: state for run, state in states.items() if state[0] not in (*LIVE, "queued", "completed", "cancelled", "skipped")}
+        bad = {run: state for run, state in states.items() if state[0] not in (*LIVE, *AGAIN, "queued", "completed")}
         assert not bad, bad
         assert any(state != "completed" for state, _ in states.values()), "the matrix was done before all were killed: make the runs longer"
-        for state in ("cancelled", "skipped"):
+        for state, verb in AGAIN.items():
             for run in states:
                 if states[run][0] == state:
-                    self.call(f"/api/v1/runs/{run}/retry", {})
+                    self.call(f"/api/v1/runs/{run}/{verb}", {})
 
     def written(self):
         return sum(journal.stat().st_size for journal in self.lab.home.glob("runs/*/events.jsonl"))

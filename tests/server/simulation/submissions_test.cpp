@@ -42,7 +42,8 @@ TEST_CASE("simultaneous submissions create each run once, and tell every caller 
   for (int person = 0; person < kThreads; ++person) {
     people.emplace_back([&, person] {
       for (int round = 0; round < kRounds; ++round) {  // windows that overlap with those of the others
-        const server::Submitted taken = server::record_plan(database, paths, plan_of(2 * round + person, kRuns), "study.yaml", false, test::at_s(0));
+        const core::Plan plan = plan_of(2 * round + person, kRuns);
+        const server::Submitted taken = server::record_plan(database, paths, plan, "study.yaml", false, test::at_s(0));
         created += taken.created;
         reused += taken.reused;
       }

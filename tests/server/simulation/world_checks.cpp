@@ -2,6 +2,7 @@
 #include <SQLiteCpp/Statement.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "db/metric_store.h"
 #include "server/queue_mode.h"
@@ -36,10 +37,12 @@ bool World::all_ended() {
 
 std::string World::check_launch(const server::LaunchRequest& request) {
   const std::string who = "run " + std::to_string(request.run_id) + " attempt " + std::to_string(request.attempt);
-  const auto [run, mode] = read([&](db::Connection& c) { return std::pair(db::RunStore(c).get(request.run_id), server::read_queue_mode(c)); });
+  const auto [run, mode] = read([&](db::Connection& c) {
+    return std::pair(db::RunStore(c).get(request.run_id), server::read_queue_mode(c));
+  });
   if (!launched_.emplace(request.run_id, request.attempt).second) violated(who + " is launched twice");
-  if (request.attempt <= last_attempt_[request.run_id]) violated(who + " comes after attempt " + std::to_string(last_attempt_[request.run_id]));
-  last_attempt_[request.run_id] = request.attempt;
+  const int last = std::exchange(last_attempt_[request.run_id], request.attempt);
+  if (request.attempt <= last) violated(who + " comes after attempt " + std::to_string(last));
   if (run.state != RunState::starting || run.attempt != request.attempt || run.device.empty())
     violated(who + " is launched before the database knows: it is " + core::to_string(run.state));
   if (mode.kind != server::QueueMode::Kind::open) violated(who + " is launched while the queue is " + server::to_string(mode.kind));
@@ -67,7 +70,8 @@ void World::check_admission(const db::RunRow& run, const std::string& device) {
   const auto gpu = machine_.gpus.find(device);
   if (gpu != machine_.gpus.end() && gpu->second.read_as_unfit && !forced_.contains(run.id))
     violated(who + "on " + device + ", which was in use, gone, or not given back");
-  if (run.resources.gpus && (*run.resources.gpus > 0) != (gpu != machine_.gpus.end())) violated(who + "on the wrong kind of device: " + device);
+  if (run.resources.gpus && (*run.resources.gpus > 0) != (gpu != machine_.gpus.end()))
+    violated(who + "on the wrong kind of device: " + device);
   const auto crash = machine_.crashed_at.find(run.id);
   if (crash != machine_.crashed_at.end() && !hurried_.contains(run.id) && clock_.steady() - crash->second < 1s)
     violated(who + "at once after its worker has crashed");
