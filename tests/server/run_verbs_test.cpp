@@ -58,6 +58,15 @@ TEST_CASE("each verb in each state: what it makes of the run, or that it refuses
         {lost, queued},
         {pruned, queued},
         {skipped, queued}}},
+      {RunVerb::archive,
+       {{completed, completed},
+        {failed, failed},
+        {cancelled, cancelled},
+        {timed_out, timed_out},
+        {out_of_memory, out_of_memory},
+        {lost, lost},
+        {pruned, pruned},
+        {skipped, skipped}}},
   };
   for (const auto& [verb, table] : allowed) {
     for (const RunState state : core::all_run_states()) {

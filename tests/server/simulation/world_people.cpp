@@ -30,6 +30,9 @@ void World::act_on_a_run() {
         done_.erase(id);
         hurried_.insert(id);
         break;
+      case RunVerb::archive:
+      case RunVerb::unarchive:
+        break;  // they change what is listed, not what is done
     }
   });
 }
