@@ -1,10 +1,10 @@
 #include "core/lr_sweep.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <utility>
 
+#include "core/field_io.h"
 #include "core/number_text.h"
 
 namespace moelab::core {
@@ -46,12 +46,14 @@ void check_lr_sweep(const LrSweep& sweep) {
   if (sweep.rates.size() > kMaxRates) {
     refuse("rates has " + std::to_string(sweep.rates.size()) + " values; the limit is " + std::to_string(kMaxRates));
   }
+  // The knobs' own ranges hold here too: a value that no file could hold would be refused by the worker, when all is queued.
+  RunConfig scratch;
   std::set<double> seen;
   for (const double rate : sweep.rates) {
-    if (!std::isfinite(rate) || rate <= 0) refuse("a rate must be a number greater than 0, not " + number_text(rate));
+    if (const auto problem = read_field(scratch, "train.lr", Node::scalar(number_text(rate)))) refuse("a rate " + *problem);
     if (!seen.insert(rate).second) refuse("rates lists " + number_text(rate) + " twice");
   }
-  if (sweep.steps < 1) refuse("steps must be at least 1, not " + std::to_string(sweep.steps));
+  if (const auto problem = read_field(scratch, "train.max_steps", Node::scalar(std::to_string(sweep.steps)))) refuse("steps " + *problem);
   if (sweep.warmup < 0 || sweep.warmup >= sweep.steps) {
     refuse("warmup must be at least 0 and shorter than the " + std::to_string(sweep.steps) + " steps, not " + std::to_string(sweep.warmup));
   }

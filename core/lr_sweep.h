@@ -24,8 +24,8 @@ struct LrSweep {
   std::int64_t warmup = 30;  // steps, fewer than `steps`
 };
 
-// Throws Error(usage) for no rate, more than kMaxRates, a rate that is no positive finite number or is listed twice, steps below 1, a
-// warm-up that is negative or not shorter than the steps.
+// Throws Error(usage) for no rate, more than kMaxRates, a rate or a number of steps that train.lr or train.max_steps does not take, a rate
+// listed twice, a warm-up that is negative or not shorter than the steps.
 void check_lr_sweep(const LrSweep& sweep);
 
 // Names of a sweep's experiment and of a run in it: "capacity.lr_sweep", "cf1,lr=0.0001".

@@ -19,7 +19,9 @@ const char* const kStudy = R"(
     baseline: few
     seeds: [3, 4]
     early_stop: {collapse: true}
-    defaults: {moe: {num_experts: 4, num_active_experts: 1}, train: {max_steps: 900, schedule: cosine, eval_interval: 50, save_interval: 50}}
+    defaults:
+      moe: {num_experts: 4, num_active_experts: 1}
+      train: {max_steps: 900, schedule: cosine, eval_interval: 50, save_interval: 50}
     variants:
       few: {}
       many: {moe.num_experts: 8, depends_on: few}
@@ -108,9 +110,10 @@ TEST_CASE("a sweep without values, or with wrong ones, is refused with the remed
     return "no error";
   };
   CHECK(message(with_rates({})) == "lr_sweep: rates is empty; name at least one learning rate, or leave it out for the usual 12");
-  CHECK(message(with_rates({1e-3, 0})) == "lr_sweep: a rate must be a number greater than 0, not 0");
-  CHECK(message(with_rates({-1})) == "lr_sweep: a rate must be a number greater than 0, not -1");
-  CHECK(message(with_rates({std::numeric_limits<double>::infinity()})).starts_with("lr_sweep: a rate must be a number greater than 0"));
+  CHECK(message(with_rates({1e-3, 0})) == "lr_sweep: a rate must be greater than 0, not 0");
+  CHECK(message(with_rates({-1})) == "lr_sweep: a rate must be greater than 0, not -1");
+  CHECK(message(with_rates({std::numeric_limits<double>::infinity()})).starts_with("lr_sweep: a rate must be a number"));
+  CHECK(message(with_rates({1e-3, 1e32})) == "lr_sweep: a rate must be at most 1e+30, not 1e+32");
   CHECK(message(with_rates({1e-3, 1e-3})) == "lr_sweep: rates lists 0.001 twice");
   CHECK(message(with_rates({1e-3}, 0)) == "lr_sweep: steps must be at least 1, not 0");
   CHECK(message(with_rates({1e-3}, 30, 30)) == "lr_sweep: warmup must be at least 0 and shorter than the 30 steps, not 30");

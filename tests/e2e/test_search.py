@@ -53,7 +53,7 @@ def test_a_sweep_reports_each_rate_suggests_one_and_applies_it(lab):
 
 def test_apply_is_refused_where_every_rate_diverged(lab):
     lab.serve()
-    done = lab.run(*SWEEP, "--rates", "1e30,1e32", "--apply")
+    done = lab.run(*SWEEP, "--rates", "1e29,1e30", "--apply")
     assert done.returncode == 1
     assert "balance/none: every rate diverged; sweep smaller ones" in done.stderr
     assert {run["experiment"] for run in lab.json("ls")} == {"balance.lr_sweep"}
@@ -62,7 +62,9 @@ def test_apply_is_refused_where_every_rate_diverged(lab):
 def test_a_sweep_without_values_is_refused_before_anything_is_queued(lab):
     lab.serve()
     done = lab.run(*SWEEP, "--rates", "0")
-    assert done.returncode == 2 and "a rate must be a number greater than 0" in done.stderr
+    assert done.returncode == 2 and "a rate must be greater than 0" in done.stderr
+    done = lab.run(*SWEEP, "--rates", "1e-3,1e32")
+    assert done.returncode == 2 and "a rate must be at most" in done.stderr
     done = lab.run("sweep", "small.yaml", "--steps", "10")
     assert done.returncode == 2 and "shorter than the 10 steps" in done.stderr
     assert lab.json("ls") == []
