@@ -133,7 +133,10 @@ Table csv_table(const json& statistics) {
 
 std::string spread_text(const json& spread, const std::string& groups, int decimals, const std::string& unknown) {
   if (!has_number(spread, "sd")) return unknown;
-  return fixed(number_or(spread, "sd", 0), decimals) + " (pooled sd of " + spread.at("groups").dump() + " " + groups + ", " +
+  const double sd = number_or(spread, "sd", 0);
+  // Equal to the bit reads "0"; a spread too small for the table's decimals must not.
+  const bool vanishes = sd < 0.5 * std::pow(10, -decimals);
+  return (vanishes ? significant(sd) : fixed(sd, decimals)) + " (pooled sd of " + spread.at("groups").dump() + " " + groups + ", " +
          spread.at("degrees").dump() + " degrees of freedom)";
 }
 
