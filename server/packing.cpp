@@ -15,6 +15,7 @@ std::optional<double> memory_need_mb(std::optional<double> declared_gb, std::opt
 }
 
 std::optional<std::string> why_not_packed(const PackedRun& run, const PackedGpu& gpu) {
+  if (gpu.runs.empty()) return std::nullopt;
   double promised = 0;
   for (const PackedRun& other : gpu.runs) {
     const std::string name = "run " + std::to_string(other.id);
@@ -24,7 +25,6 @@ std::optional<std::string> why_not_packed(const PackedRun& run, const PackedGpu&
     promised += *other.need_mb;
   }
   if (!run.need_mb) {
-    if (gpu.runs.empty()) return std::nullopt;
     return gpu.id + " is shared, and the memory that this run needs is not known: it runs alone first, or declares resources.memory_gb";
   }
   const double left = std::max(0.0, gpu.memory_total_mb - gpu.other_memory_mb - std::max(promised, gpu.own_memory_mb));

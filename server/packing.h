@@ -35,7 +35,8 @@ struct PackedGpu {
 };
 
 // Nothing when `run` may be started on `gpu` now, else one sentence. Several runs share a GPU only when all of them say
-// share_gpu and the needs of all are known: a run without a known peak runs alone first, which measures it.
+// share_gpu and the needs of all are known: a run without a known peak runs alone first, which measures it. Alone a run may
+// always try: the margin is for company, and would keep one that fills the GPU from ever running again.
 std::optional<std::string> why_not_packed(const PackedRun& run, const PackedGpu& gpu);
 
 }  // namespace moelab::server

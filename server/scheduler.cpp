@@ -117,17 +117,25 @@ class Decider {
       }
       return "waits for " + run.forced_device + ", which is not there";
     }
+    if (run.share_gpu) return describe(run);
     std::string& text = about_[run.kind];
-    if (text.empty()) text = describe(run.kind);
+    if (text.empty()) text = describe(run);
     return text;
   }
 
-  std::string describe(DeviceKind kind) const {
-    std::string text = "waits for " + noun(kind);
+  // To a run that shares, a GPU with runs on it is not simply taken: why it cannot join them is what it waits for.
+  static std::string why_not_on(const DeviceOffer& d, const QueuedRun& run) {
+    if (!run.share_gpu || d.gpu.runs.empty()) return d.why_not;
+    if (!d.why_not_shared.empty()) return d.why_not_shared;
+    return why_not_packed({run.id, true, run.need_mb}, d.gpu).value_or(d.why_not);
+  }
+
+  std::string describe(const QueuedRun& run) const {
+    std::string text = "waits for " + noun(run.kind);
     std::size_t count = 0;
     for (const DeviceOffer& d : devices_) {
-      if (d.kind != kind) continue;
-      if (count < kDevicesNamed) text += (count == 0 ? ": " : "; ") + d.why_not;
+      if (d.kind != run.kind) continue;
+      if (count < kDevicesNamed) text += (count == 0 ? ": " : "; ") + why_not_on(d, run);
       ++count;
     }
     if (count > kDevicesNamed) text += "; and " + std::to_string(count - kDevicesNamed) + " more";

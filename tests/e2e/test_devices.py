@@ -25,7 +25,7 @@ class Machine(Lab):
         shutil.copy2(BIN / "moelab", self.bin / "moelab")
         shutil.copy2(ROOT / "tests/server/stand_in_worker.sh", self.bin / "moelab-worker")
         self.env.pop("CUDA_VISIBLE_DEVICES", None)
-        self.env |= {"LD_LIBRARY_PATH": str(BIN / "fake_nvml"), "MOELAB_FAKE_NVML": str(folder / "nvml.json"), "STAND_IN_STEPS": "3"}
+        self.env |= {"LD_LIBRARY_PATH": str((BIN / "fake_nvml").resolve()), "MOELAB_FAKE_NVML": str(folder / "nvml.json"), "STAND_IN_STEPS": "3"}
         self.gpus = [{"uuid": f"GPU-aaaa-{index}"} for index in range(gpus)]
         self.follow = {"home": str(self.home), "memory_mb": 900}
         self.say()
@@ -146,7 +146,7 @@ def test_a_gpu_that_falls_off_the_bus_is_not_used_until_it_is_back(machine):
     lab.serve()
     lab.submit("none")
     lab.until_run("none", "running")
-    assert lab.device("gpu1")["run"]["name"] == "none"
+    assert lab.until_device("leased", name="gpu1")["run"]["name"] == "none"
     lab.submit("bias")
     lab.until_run("bias", "queued", "gpu0 has fallen off the bus")
     assert lab.device("gpu0")["state"] == "faulty"
@@ -156,7 +156,7 @@ def test_a_gpu_that_falls_off_the_bus_is_not_used_until_it_is_back(machine):
     del lab.gpus[0]["lost"]
     lab.say()
     lab.until_run("bias", "running")
-    assert lab.device("gpu0")["run"]["name"] == "bias"
+    assert lab.until_device("leased", name="gpu0")["run"]["name"] == "bias"
     lab.ok("cancel", "none", "bias")
     lab.until_device("faulty", "gpu1 has fallen off the bus", "gpu1")
 
