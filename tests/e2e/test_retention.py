@@ -72,7 +72,7 @@ def test_archive_and_delete(lab):
     lab.ok("archive", "none")
     assert set(lab.runs()) == {"penalty", "bias"}
     assert {run["name"] for run in lab.json("ls", "--archived")} == {"none", "penalty", "bias"}
-    assert "none" not in lab.ok("results")
+    assert "none *" not in lab.ok("results")
     lab.ok("unarchive", "none")
     assert set(lab.runs()) == {"none", "penalty", "bias"}
 

@@ -115,8 +115,8 @@ def test_a_database_that_breaks_under_the_daemon_stops_no_worker_and_is_not_said
     lab.ok("run", "small.yaml", "--cpu-slots", "2")  # pages in the file, not only in its log
     lab.serve("--cpu-slots", "2")
     lab.ok("submit", "small.yaml", *LONG)
-    wait_for(lambda: sum(run["step"] > 10 for run in lab.runs().values()) > 3, "a run under way")
-    live = [int(run["pid"]) for run in lab.runs().values() if run["state"] == "running"]
+    wait_for(lambda: any(run["step"] > 10 for run in lab.json("ls", "--state", "running")), "a run under way")
+    live = [run["pid"] for run in lab.json("ls", "--state", "running")]
     break_pages(lab)
     answer = wait_for(lambda: next((done for done in [lab.run("ls")] if done.returncode != 0), None), "the damage to be noticed")
     assert answer.returncode == 5 and "Run `moelab db rebuild`" in answer.stderr, answer.stderr
@@ -174,9 +174,15 @@ def test_a_disk_that_fills_up_stops_starts_and_checkpoints_but_loses_nothing(sma
     empty(lab)
     wait_for(lambda: lab.runs()["none"]["state"] == "failed", "the daemon to record it")
     lab.ok("wait", "bias")
+    reached = lab.runs()["none"]["step"]
     lab.ok("retry", "none")
-    lab.ok("wait", "none")
-    assert steps_of(lab, "none") == [1, *range(20, steps + 1, 20)]
+    wait_for(lambda: lab.runs()["none"]["step"] > reached + 100, "the run to go on")
+    lab.ok("cancel", "none")
+    wait_for(lambda: lab.runs()["none"]["state"] == "cancelled", "the run to leave")
+    recorded = steps_of(lab, "none")
+    assert recorded == [1, *range(20, recorded[-1] + 1, 20)]
+    resumed = [json.loads(line) for line in journal.read_text().splitlines() if '"started"' in line][-1]
+    assert resumed["resumed_from_step"] >= 20
     assert daemon_log(lab).count("\n") < 100, daemon_log(lab)
     for written in (lab.home / "runs").glob("*/events.jsonl"):
         for line in written.read_text().splitlines():
