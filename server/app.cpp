@@ -57,6 +57,10 @@ class Pacer {
     std::unique_lock lock(mutex_);
     return !ended_.wait_for(lock, period, [this] { return end_; });
   }
+  bool ended() {
+    const std::lock_guard lock(mutex_);
+    return end_;
+  }
   void end() {
     {
       const std::lock_guard lock(mutex_);
@@ -166,6 +170,13 @@ struct App::Parts {
       run_round(name, round);
     } while (pacer.wait(period));
   }
+  // The dispatcher's: a worker that ends frees its device at once instead of at the next tick.
+  void dispatch() {
+    do {
+      run_round("dispatcher", [this] { timed_tick(); });
+      if (!pacer.ended()) launcher->wait_for_exit(options.tick);
+    } while (!pacer.ended());
+  }
   void timed_tick() {
     const auto start = std::chrono::steady_clock::now();
     dispatcher->tick();
@@ -225,7 +236,7 @@ App::~App() {
 void App::start() {
   Parts& p = *parts_;
   p.sender->start();
-  p.dispatch_thread = std::thread([&p] { p.loop("dispatcher", p.options.tick, [&p] { p.timed_tick(); }); });
+  p.dispatch_thread = std::thread([&p] { p.dispatch(); });
   p.ingest_thread = std::thread([&p] { p.loop("ingest", p.options.tick, [&p] { p.ingest->drain_live(); }); });
   p.notice_thread = std::thread([&p] { p.loop("notice", p.options.tick, [&p] { p.follower->follow(); }); });
   p.retention_thread = std::thread([&p] { p.loop("retention", kRetentionPeriod, [&p] { p.look_after_space(); }); });

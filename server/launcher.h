@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/config.h"
@@ -56,6 +57,8 @@ class Launcher {
   virtual void terminate(const db::ProcessIdentity& process) = 0;
   // SIGKILL to its whole process group.
   virtual void kill(const db::ProcessIdentity& process) = 0;
+  // Returns when a worker of this daemon has ended that poll() has not told of yet, and after `most` at the latest.
+  virtual void wait_for_exit(std::chrono::milliseconds most) { std::this_thread::sleep_for(most); }
   // Why a released worker has not begun yet, as a sentence; empty when it has, or is about to.
   virtual std::string waits(const db::ProcessIdentity&) const { return ""; }
 };

@@ -21,6 +21,7 @@ class LauncherSet final : public Launcher {
   void forget(const db::ProcessIdentity& process) override;
   void terminate(const db::ProcessIdentity& process) override;
   void kill(const db::ProcessIdentity& process) override;
+  void wait_for_exit(std::chrono::milliseconds most) override { processes_->wait_for_exit(most); }
   std::string waits(const db::ProcessIdentity& process) const override;
 
  private:

@@ -1,8 +1,10 @@
 #include "server/process_launcher.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +128,7 @@ ProcessLauncher::ProcessLauncher(std::filesystem::path worker) : worker_(std::mo
 ProcessLauncher::~ProcessLauncher() {
   for (auto& [pid, child] : children_) {
     if (child.gate >= 0) ::close(child.gate);
+    if (child.pidfd >= 0) ::close(child.pidfd);
   }
 }
 
@@ -161,7 +164,7 @@ db::ProcessIdentity ProcessLauncher::spawn(const LaunchRequest& request) {
     ::waitpid(pid, nullptr, 0);
     fail("it left at once");
   }
-  children_[pid] = Child{*process, gate[1], false, oom_kill_count(), std::nullopt};
+  children_[pid] = Child{*process, gate[1], false, oom_kill_count(), std::nullopt, static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
   return *process;
 }
 
@@ -214,6 +217,7 @@ void ProcessLauncher::forget(const db::ProcessIdentity& process) {
       while (!child->exit && ::waitpid(static_cast<pid_t>(process.pid), nullptr, 0) < 0 && errno == EINTR) {
       }
     }
+    if (child->pidfd >= 0) ::close(child->pidfd);
     children_.erase(process.pid);
   }
 }
@@ -227,6 +231,14 @@ void ProcessLauncher::kill(const db::ProcessIdentity& process) {
   Child* child = child_of(process);
   if (child) child->killed_by_us = true;
   if (child ? !child->exit : is_alive(process)) ::kill(-static_cast<pid_t>(process.pid), SIGKILL);
+}
+
+void ProcessLauncher::wait_for_exit(std::chrono::milliseconds most) {
+  std::vector<pollfd> watched;
+  for (const auto& [pid, child] : children_) {
+    if (child.pidfd >= 0 && !child.exit) watched.push_back({child.pidfd, POLLIN, 0});
+  }
+  ::poll(watched.data(), watched.size(), static_cast<int>(most.count()));
 }
 
 std::filesystem::path default_worker() {

@@ -21,6 +21,7 @@ class ProcessLauncher final : public Launcher {
   void forget(const db::ProcessIdentity& process) override;
   void terminate(const db::ProcessIdentity& process) override;
   void kill(const db::ProcessIdentity& process) override;
+  void wait_for_exit(std::chrono::milliseconds most) override;
 
  private:
   struct Child {
@@ -29,6 +30,7 @@ class ProcessLauncher final : public Launcher {
     bool killed_by_us = false;
     std::int64_t oom_kills = 0;  // the kernel's counter when the child was last seen alive
     std::optional<Exit> exit;
+    int pidfd = -1;  // becomes readable when the child ends; -1 where the kernel has none
   };
   Child* child_of(const db::ProcessIdentity& process);
 

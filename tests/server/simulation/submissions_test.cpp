@@ -18,7 +18,7 @@ namespace {
 core::Plan plan_of(int first, int count) {
   core::Plan plan;
   plan.matrix = "m";
-  plan.experiments.push_back({.name = "e"});
+  plan.experiments.emplace_back().name = "e";
   for (int i = first; i < first + count; ++i) {
     core::PlannedRun run;
     run.spec.matrix = "m";
