@@ -244,7 +244,7 @@ def test_runs_that_say_so_share_a_gpu_as_far_as_its_memory_goes(machine):
     assert all(process["own"] for process in device["processes"])
     lab.ok("cancel", "none")
     lab.until_run("bias", "running")
-    assert [run["name"] for run in lab.device()["runs"]] == ["penalty", "bias"]
+    wait_for(lambda: [run["name"] for run in lab.device()["runs"]] == ["penalty", "bias"], "the GPU to show who shares it now")
 
 
 def test_runs_on_the_cpu_have_cpus_of_their_own(machine):
