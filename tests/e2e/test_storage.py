@@ -114,7 +114,7 @@ def test_a_broken_database_is_named_with_the_remedy_and_the_remedy_brings_everyt
 def test_a_database_that_breaks_under_the_daemon_stops_no_worker_and_is_not_said_at_every_tick(lab):
     lab.ok("run", "small.yaml", "--cpu-slots", "2")  # pages in the file, not only in its log
     lab.serve("--cpu-slots", "2")
-    lab.ok("submit", "small.yaml", *LONG)
+    lab.ok("submit", "small.yaml", *LONG, "-s", "train.max_steps=3000")  # seconds, so that it can be met under way
     wait_for(lambda: any(run["step"] > 10 for run in lab.json("ls", "--state", "running")), "a run under way")
     live = [run["pid"] for run in lab.json("ls", "--state", "running")]
     break_pages(lab)

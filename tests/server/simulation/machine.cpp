@@ -140,6 +140,12 @@ void Machine::train(Worker& worker, bool trouble) {
 }
 
 void Machine::daemon_died() {
+  std::map<std::int64_t, const Worker*> newest;
+  for (const auto& worker : workers_) newest[worker->run] = worker.get();
+  for (const auto& [run, worker] : newest) {
+    // It crashed in the middle of its start, and the daemon died before it saw that: the next one takes it for its own death.
+    if (worker->child && !worker->alive && !worker->started) crashed_at.erase(run);
+  }
   for (const auto& worker : workers_) {
     worker->child = false;
     if (worker->alive && !worker->released) worker->alive = false;  // the gate closed
