@@ -76,8 +76,9 @@ void Machine::kill(Worker& worker, int signal) {
 void Machine::crash(Worker& worker, int signal) {
   ++crashes[worker.run];
   crashed_at.erase(worker.run);
-  // Out of memory, it may go on at once with half the micro-batch; in the middle of a start, a new daemon takes it for its own death.
-  if (!worker.exit.oom_killed && (worker.child || worker.started)) crashed_at[worker.run] = clock_.steady();
+  // Out of memory, it may go on at once with half the micro-batch; in the middle of a start, a new daemon takes it for its own death;
+  // asked to leave, it has left.
+  if (!worker.exit.oom_killed && !worker.asked_to_leave && (worker.child || worker.started)) crashed_at[worker.run] = clock_.steady();
   kill(worker, signal);
 }
 

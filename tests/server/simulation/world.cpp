@@ -285,6 +285,7 @@ void World::settle() {
     if (i % 50 == 0) {  // what a person has paused goes on
       for (const db::RunRow& run : read([](db::Connection& c) { return db::RunStore(c).in_states({RunState::paused}); })) {
         database_->write([&](db::Connection& c) { server::apply_verb(c, run.id, server::RunVerb::resume, clock_.now()); });
+        hurried_.insert(run.id);
         unwanted_.erase(run.id);
         bus_.run_changed(run.id);
       }
