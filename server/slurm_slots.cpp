@@ -21,7 +21,8 @@ std::vector<Device> SlurmSlots::list() {
   const int count = cluster.trouble.empty() ? slots_ : 1;
   for (int i = 0; i < count; ++i) {
     Device slot;
-    slot.id = "slurm" + std::to_string(i);
+    // A name of its own: the sentence about a leased slot would hide why none can be had.
+    slot.id = cluster.trouble.empty() ? "slurm" + std::to_string(i) : "slurm";
     slot.kind = DeviceKind::slurm;
     slot.index = i;
     slot.name = "Slurm job";

@@ -197,5 +197,6 @@ def test_without_sbatch_a_run_for_slurm_is_refused_at_submit(lab):
     done = lab.run("submit", "small.yaml", *SLURM)
     assert done.returncode == 2 and "sbatch is not in the PATH" in done.stderr, done.stderr
     assert lab.json("ls") == []
+    lab.stop()
     done = lab.run("run", "small.yaml", *SLURM)
     assert done.returncode == 2 and "sbatch is not in the PATH" in done.stderr, done.stderr

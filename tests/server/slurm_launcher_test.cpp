@@ -363,4 +363,5 @@ TEST_CASE("slots for Slurm jobs are there when a cluster is, and closed while it
   cluster.trouble = "Slurm does not answer";
   REQUIRE(slots.list().size() == 2);
   CHECK(slots.list()[1].fault == "cannot be used: Slurm does not answer");
+  CHECK(slots.list()[1].id == "slurm");  // no slot that may be leased
 }
