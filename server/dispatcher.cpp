@@ -318,7 +318,6 @@ void Dispatcher::launch(const Launch& next) {
     return std::pair(runs.get(next.run), runs.spec(next.run));
   });
   if (run.state != RunState::queued) return;  // cancelled since the decision
-  const core::RunConfig config = config_of(spec, run.id);
   prepare_run_directory(run, spec);
   const std::string note = next.forced ? devices_.who_is_there(next.device) : "";
   int attempt = 0;
@@ -328,6 +327,7 @@ void Dispatcher::launch(const Launch& next) {
   });
   db::ProcessIdentity process;
   try {
+    const core::RunConfig config = config_of(spec, run.id);
     LaunchRequest request;
     request.run_id = run.id;
     request.attempt = attempt;

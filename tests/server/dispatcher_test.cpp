@@ -173,6 +173,20 @@ TEST_CASE("a launch that cannot be made is tried again with a back-off, and its 
   CHECK(shop.state(id) == RunState::failed);
 }
 
+TEST_CASE("a run whose stored configuration this version refuses fails with the reason instead of waiting for ever") {
+  test::Workshop shop;
+  const std::int64_t id = shop.home.add_run("a");
+  shop.home.database.write([&](db::Connection& c) {
+    db::RunStore runs(c);
+    nlohmann::json spec = runs.spec(id);
+    spec["config"]["train"] = {{"lr", 1e32}};
+    runs.update_spec(id, spec, runs.get(id).resources);
+  });
+  shop.tick(1);
+  CHECK(shop.state(id) == RunState::failed);
+  CHECK(shop.home.run(id).reason.find("train.lr") != std::string::npos);
+}
+
 TEST_CASE("a run directory that cannot be made does not lose the run: it is tried again until it can") {
   test::Workshop shop;
   const std::int64_t id = shop.home.add_run("a");
