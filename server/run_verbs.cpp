@@ -11,7 +11,7 @@ using core::RunState;
 using Refusal = std::optional<std::string>;
 
 std::string subject(const db::RunRow& run) {
-  return "run " + std::to_string(run.id) + " is " + core::to_string(run.state);
+  return "run " + std::to_string(run.id) + " (" + run.name + ") is " + core::to_string(run.state);
 }
 
 // Asks a live run to leave. Asking twice is fine; asking for less than what is under way is not.

@@ -87,7 +87,7 @@ def test_what_has_ended_cannot_be_cancelled(lab):
     lab.ok("wait", "--all")
     done = lab.run("cancel", "none")
     assert done.returncode == 4
-    assert "none has ended already (completed)" in done.stderr
+    assert "(none) is completed: it has ended already" in done.stderr
     assert lab.runs()["none"]["state"] == "completed"
 
 

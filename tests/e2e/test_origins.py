@@ -39,7 +39,7 @@ def test_a_run_whose_origin_failed_is_skipped_and_says_why(lab):
     lab.write("study.yaml", STUDY.replace("DENSE", "moe.num_experts: 1, train.lr: 1.0e+30, train.grad_clip: 0, train.warmup_steps: 0"))
     done = lab.run("run", "study.yaml")
     assert done.returncode == 1
-    assert "skipped" in done.stdout and "starts from the weights of run" in done.stdout + done.stderr
+    assert "skipped" in done.stdout and "it depends on run" in done.stdout + done.stderr
     lab.serve()
     runs = lab.runs()
     assert {name: run["state"] for name, run in runs.items()} == {"mixture": "skipped", "dense": "failed"}

@@ -81,7 +81,7 @@ TEST_CASE("each verb in each state: what it makes of the run, or that it refuses
         const auto row = table.find(state);
         CHECK(refused.has_value() == (row == table.end()));
         CHECK(core::to_string(runs.get(id).state) == core::to_string(row == table.end() ? state : row->second));
-        if (refused) CHECK(refused->find("run " + std::to_string(id) + " is ") == 0);
+        if (refused) CHECK(refused->find("run " + std::to_string(id) + " (a) is ") == 0);
         if (!refused && verb == RunVerb::rerun) CHECK(runs.get(id).fresh);
       });
     }
