@@ -81,7 +81,7 @@ TEST_CASE("archived runs are hidden from listings and results until asked for, a
   Lab lab;
   std::string message;
   CHECK(test::kind_of_error([&] { lab.service->act(RunVerb::archive, 1); }, &message) == core::ErrorKind::conflict);
-  CHECK(message == "run 1 is queued: only a run that has ended can be archived");
+  CHECK(message == "run 1 (a0) is queued: only a run that has ended can be archived");
   lab.finish(1);
   lab.finish(2);
   CHECK(lab.service->act(RunVerb::archive, 1).archived);
