@@ -179,6 +179,7 @@ def test_a_disk_that_fills_up_stops_starts_and_checkpoints_but_loses_nothing(sma
     wait_for(lambda: lab.runs()["none"]["step"] > reached + 100, "the run to go on")
     lab.ok("cancel", "none")
     wait_for(lambda: lab.runs()["none"]["state"] == "cancelled", "the run to leave")
+    assert journal.read_text().count('"disk_low"') == 1
     recorded = steps_of(lab, "none")
     assert recorded == [1, *range(20, recorded[-1] + 1, 20)]
     resumed = [json.loads(line) for line in journal.read_text().splitlines() if '"started"' in line][-1]

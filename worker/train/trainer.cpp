@@ -342,7 +342,9 @@ bool Trainer::asked_to_stop() const {
 }
 
 // The disk may have room again at the next interval: what was trained since the last checkpoint is worth more than this one.
+// A cause is said once until one succeeds: a disk that stays full must not fill the journal and the log of a fast run.
 void Trainer::leave_out_checkpoint(const char* code, const std::string& message) {
+  if (std::exchange(left_out_because_, code) == code) return;
   const std::string text = "step " + std::to_string(step_) + ": no checkpoint: " + message + "; training goes on";
   log_warning("%s", text.c_str());
   parts_.events.emit(EventType::alert, step_, {{"code", code}, {"message", text}});
@@ -367,6 +369,7 @@ void Trainer::save(bool must) {
     if (must) throw;
     return leave_out_checkpoint("checkpoint_failed", error.what());
   }
+  left_out_because_.clear();
   saved_step_ = step_;
   saved_evaluated_ = evaluated_step_ == step_;
   const std::string path = "checkpoints/" + saved.directory.filename().string();

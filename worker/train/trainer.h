@@ -114,6 +114,7 @@ class Trainer {
   std::vector<std::pair<std::int64_t, torch::Tensor>> routers_;  // layer number and matrix, where there is one
 
   std::int64_t step_ = 0;
+  std::string left_out_because_;  // code of the alert on the checkpoints left out since the last one; empty: none
   std::int64_t saved_step_ = 0;  // newest checkpoint, and whether it came after that step's evaluation
   bool saved_evaluated_ = false;
   std::int64_t evaluated_step_ = 0;

@@ -57,6 +57,10 @@ TEST_CASE("without room for a checkpoint a run trains on, saves again when there
     CHECK(message.find("MB free; a checkpoint takes 1 MB and 68 MB stay free") != std::string::npos);
     CHECK(message.find("Free some space") != std::string::npos);
     CHECK(find_checkpoint(run));
+    const auto logged = [&] { return events_of(run, EventType::metrics).size(); };
+    const std::size_t logged_before = logged();
+    REQUIRE(worker.wait_until([&] { return logged() > logged_before + 5; }));  // as many checkpoints left out
+    CHECK(low_disk_alerts(run).size() == 1);
     disk.empty();
     const std::size_t before = saved();
     REQUIRE(worker.wait_until([&] { return saved() > before; }));
