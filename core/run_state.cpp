@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -95,6 +96,15 @@ bool is_terminal(RunState state) {
 
 bool is_live(RunState state) {
   return may_complete(row(state));
+}
+
+const std::vector<RunState>& live_run_states() {
+  static const std::vector<RunState> states = [] {
+    std::vector<RunState> live;
+    std::copy_if(all_run_states().begin(), all_run_states().end(), std::back_inserter(live), is_live);
+    return live;
+  }();
+  return states;
 }
 
 }  // namespace moelab::core

@@ -32,5 +32,6 @@ const std::vector<RunState>& next_states(RunState state);
 bool is_terminal(RunState state);
 // A worker process exists or may exist: starting, running, stopping.
 bool is_live(RunState state);
+const std::vector<RunState>& live_run_states();
 
 }  // namespace moelab::core

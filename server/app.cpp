@@ -127,8 +127,8 @@ struct App::Parts {
 
   std::unique_ptr<SlurmLauncher> make_slurm_launcher() {
     std::vector<db::ProcessIdentity> live;
-    for (const db::RunRow& run : database->read([](db::Connection& c) { return db::RunStore(c).in_states(core::all_run_states()); })) {
-      if (core::is_live(run.state) && run.process) live.push_back(*run.process);
+    for (const db::RunRow& run : database->read([](db::Connection& c) { return db::RunStore(c).in_states(core::live_run_states()); })) {
+      if (run.process) live.push_back(*run.process);
     }
     SlurmOptions wanted;
     wanted.rules = {worker, options.grace, options.slurm.most_time, options.slurm.options};

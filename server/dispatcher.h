@@ -1,29 +1,30 @@
-// Owns the tick: reaps workers that are gone, enforces time limits, tells hanging workers, carries out stops (SIGTERM, grace, SIGKILL),
-// reads the devices and launches what the scheduler decides. All it must remember is in the database, so a new dispatcher goes on
-// where a killed one stood: a live run is adopted by the identity of its process. Used from one thread.
+// Owns the tick, the order of what it does: reap workers that are gone (reaper.h), ask those to leave that must (run_stops.h), read the
+// devices (device_reader.h), start what the scheduler decides (run_starter.h). All it must remember is in the database, so a new
+// dispatcher goes on where a killed one stood: a live run is adopted by the identity of its process. Used from one thread.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
-#include <vector>
 
 #include "core/clock.h"
 #include "db/database.h"
 #include "db/run_store.h"
 #include "server/clock_watch.h"
 #include "server/device_monitor.h"
+#include "server/device_reader.h"
 #include "server/disk_guard.h"
 #include "server/event_bus.h"
 #include "server/ingest.h"
 #include "server/launcher.h"
-#include "server/outcome.h"
 #include "server/paths.h"
-#include "server/progress_watch.h"
 #include "server/prune_watch.h"
+#include "server/reaper.h"
+#include "server/run_changes.h"
+#include "server/run_starter.h"
+#include "server/run_stops.h"
 #include "server/scheduler.h"
 #include "server/wait_reasons.h"
 
@@ -54,46 +55,30 @@ class Dispatcher {
   void follow_clock();
   bool stays(const db::RunRow& run) const;  // at shutdown
   void reap(const db::RunRow& run);
-  bool has_given_back(const db::RunRow& run, const Exit& exit);
   void say_what_it_waits_for(const db::RunRow& run);
-  Allowed allowed(const db::RunRow& run);
-  void check_timeout(const db::RunRow& run);
-  void check_progress(const db::RunRow& run);
-  void check_placement(const db::RunRow& run);
-  void carry_out_stop(const db::RunRow& run);
-  void drain(const db::RunRow& run);
   void prune();
-  void read_devices();
   void skip_orphans();
   void launch_what_fits();
-  void launch(const Launch& next);
-  void prepare_run_directory(const db::RunRow& run, const nlohmann::json& spec);
   void for_each_live(const std::function<void(const db::RunRow&)>& work);
   void guard(std::int64_t run_id, const std::function<void()>& work);
-  void publish(std::int64_t run_id);
-  template <class Change>
-  void change(std::int64_t run_id, Change&& change);
-  template <class Change>
-  void change_if(std::int64_t run_id, Change&& change);  // `change` returns whether it did anything
 
   db::Database& database_;
-  HomePaths paths_;
   const core::Clock& clock_;
   Launcher& launcher_;
   DeviceMonitor& devices_;
-  Ingest& ingest_;
   EventBus& bus_;
   WaitReasons& reasons_;
   DispatcherOptions options_;
+  RunChanges changes_;
   ClockWatch clock_watch_;
-  ProgressWatch progress_;
   PruneWatch pruning_;
   DiskGuard disk_;
+  DeviceReader reader_;
+  Reaper reaper_;
+  RunStops stops_;
+  RunStarter starter_;
   bool shutting_down_ = false;
-  std::set<std::int64_t> asked_to_leave_;  // runs this dispatcher has sent SIGTERM
-  std::vector<std::string> leased_;        // devices at the last reading
-  std::optional<core::TimePoint> devices_read_at_;
-  std::optional<std::uint64_t> decided_;            // EventBus::decisions_due() at the last decision
+  std::optional<std::uint64_t> decided_;             // EventBus::decisions_due() at the last decision
   std::optional<core::TimePoint> next_decision_at_;  // when the first back-off is over, or a launch that went wrong is tried again
   std::map<std::int64_t, std::string> last_error_;
 };

@@ -43,9 +43,7 @@ Ingest::Ingest(db::Database& database, HomePaths paths, const core::Clock& clock
     : database_(database), paths_(std::move(paths)), clock_(clock), bus_(bus), metrics_(metrics) {}
 
 void Ingest::drain_live() {
-  const std::vector<db::RunRow> live = database_.read([](db::Connection& c) {
-    return db::RunStore(c).in_states({core::RunState::starting, core::RunState::running, core::RunState::stopping});
-  });
+  const std::vector<db::RunRow> live = database_.read([](db::Connection& c) { return db::RunStore(c).in_states(core::live_run_states()); });
   for (const db::RunRow& run : live) {
     try {
       drain(run.id);

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "db/retention_store.h"
+#include "server/run_changes.h"
 #include "server/submission.h"
 #include "server/trash.h"
 
@@ -110,12 +111,7 @@ GcReport RetentionService::gc(const GcRules& rules, bool dry_run) {
 }
 
 void RetentionService::publish(const std::vector<RunId>& ids) {
-  for (const RunId id : ids) {
-    bus_.run_changed(id);
-    for (const ExperimentId of : database_.read([&](db::Connection& c) { return db::ExperimentStore(c).experiments_of(id); })) {
-      bus_.experiment_changed(of);
-    }
-  }
+  for (const RunId id : ids) RunChanges(database_, bus_).publish(id);
 }
 
 }  // namespace moelab::server

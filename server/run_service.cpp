@@ -20,6 +20,7 @@
 #include "server/lr_sweep_store.h"
 #include "server/experiment_statistics.h"
 #include "server/paths.h"
+#include "server/run_changes.h"
 #include "server/slurm_check.h"
 #include "server/submission.h"
 #include "server/view_builder.h"
@@ -63,10 +64,7 @@ RunService::RunService(db::Database& database, std::filesystem::path home, const
       started_at_(clock.now()) {}
 
 void RunService::publish(const std::vector<RunId>& ids) {
-  for (const RunId id : ids) {
-    bus_.run_changed(id);
-    for (const ExperimentId experiment : experiments_of(id)) bus_.experiment_changed(experiment);
-  }
+  for (const RunId id : ids) RunChanges(database_, bus_).publish(id);
 }
 
 SubmitResult RunService::submit(const core::PlanRequest& request, bool force) {
