@@ -265,7 +265,8 @@ void RunStore::end_attempt(RunId id, const AttemptEnd& end, core::TimePoint now)
   }
   transition(run, end.to, end.reason, now);
   const bool terminal = core::is_terminal(end.to);
-  const std::int64_t lived_ms = run.attempt_started_at ? std::max<std::int64_t>(0, to_ms(now) - to_ms(*run.attempt_started_at)) : 0;
+  const std::int64_t until_ms = to_ms(end.worked_until.value_or(now));
+  const std::int64_t lived_ms = run.attempt_started_at ? std::max<std::int64_t>(0, until_ms - to_ms(*run.attempt_started_at)) : 0;
   Statement(connection_,
             "UPDATE runs SET device = NULL, lease_shared = 0, gone_ms = NULL, pid = NULL, process_start = NULL, boot_id = NULL, "
             "stop_intent = NULL, stop_reason = '', stop_deadline_ms = NULL, attempt_ms = NULL, phase = NULL, runtime_ms = runtime_ms + ?, "

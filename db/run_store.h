@@ -143,6 +143,7 @@ struct AttemptEnd {
   bool counts_as_restart = false;
   std::optional<core::TimePoint> not_before;  // for queued: back-off
   std::optional<std::int64_t> micro_batch_divisor = {};  // new one, after out of memory
+  std::optional<core::TimePoint> worked_until = {};      // running time counts up to here; nothing = up to now
 };
 
 // What a journal proves about its run.

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
+#include <functional>
 
 #include "core/clock.h"
 
@@ -13,15 +13,15 @@ class ClockWatch {
  public:
   explicit ClockWatch(const core::Clock& clock) : clock_(clock), wall_(clock.now()), steady_(clock.steady()) {}
 
-  // How far the wall clock has jumped since the last call (backwards: negative); nothing below a second, which is ordinary slewing.
-  std::optional<std::chrono::milliseconds> jump() {
+  // Calls `follow` with how far the wall clock has jumped since the last call (backwards: negative); not below a second, which is
+  // ordinary slewing. When `follow` throws, the jump is told again the next time.
+  void look(const std::function<void(std::chrono::milliseconds)>& follow) {
     const core::TimePoint wall = clock_.now();
     const std::chrono::nanoseconds steady = clock_.steady();
     const auto by = std::chrono::duration_cast<std::chrono::milliseconds>((wall - wall_) - (steady - steady_));
+    if (std::chrono::abs(by) >= std::chrono::seconds(1)) follow(by);
     wall_ = wall;
     steady_ = steady;
-    if (std::chrono::abs(by) < std::chrono::seconds(1)) return std::nullopt;
-    return by;
   }
 
  private:

@@ -92,6 +92,12 @@ bool DeviceMonitor::refresh(const std::vector<Lease>& leases) {
   return !std::equal(view_.devices.begin(), view_.devices.end(), before.begin(), before.end(), looks_the_same);
 }
 
+void DeviceMonitor::shift(std::chrono::milliseconds by) {
+  const std::lock_guard lock(mutex_);
+  read_at_ += by;
+  for (auto& [device, since] : idle_since_) since += by;
+}
+
 // A lease that is younger than the last reading found the memory as that reading shows it; of an adopted one nobody knows.
 void DeviceMonitor::remember_levels(const std::vector<Device>& devices) {
   for (const Device& device : devices) {

@@ -70,6 +70,9 @@ class DeviceMonitor {
   // Reads the inventory and judges it. True when the state, holders or note of any device have changed.
   bool refresh(const std::vector<Lease>& leases);
 
+  // Somebody has set the clock by this much: what is known of times moves along, as the leases' do.
+  void shift(std::chrono::milliseconds by);
+
   std::vector<DeviceStanding> standings() const;  // GPUs first
   // As read last, for the launcher; fails with Error(internal) for an unknown id.
   Device device(const std::string& id) const;

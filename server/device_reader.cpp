@@ -22,6 +22,11 @@ std::vector<Lease> DeviceReader::leases() const {
   });
 }
 
+void DeviceReader::shift(std::chrono::milliseconds by) {
+  if (read_at_) *read_at_ += by;
+  devices_.shift(by);
+}
+
 void DeviceReader::read_now() {
   read_at_.reset();
   read_if_due();

@@ -35,7 +35,7 @@ Dispatcher::Dispatcher(db::Database& database, HomePaths paths, const core::Cloc
       pruning_(database),
       disk_(paths.home(), options.min_free_bytes, clock),
       reader_(database, clock, devices, bus, options.device_interval),
-      reaper_(database, clock, launcher, devices, reader_, ingest, changes_),
+      reaper_(database, paths, clock, launcher, devices, reader_, ingest, changes_),
       stops_(paths, clock, launcher, devices, changes_, options.grace),
       starter_(database, paths, clock, launcher, devices, changes_) {}
 
@@ -77,12 +77,12 @@ bool Dispatcher::stays(const db::RunRow& run) const {
 
 // Deadlines are kept in wall time, so that the next daemon can read them: a jump of the clock takes them along.
 void Dispatcher::follow_clock() {
-  const std::optional<std::chrono::milliseconds> jump = clock_watch_.jump();
-  if (!jump) return;
-  spdlog::warn("the clock was set by {:+.1f} s, or the machine slept: deadlines move along", static_cast<double>(jump->count()) / 1000);
-  database_.write([&](db::Connection& c) { db::RunStore(c).shift_deadlines(*jump); });
-  reader_.shift(*jump);
-  if (next_decision_at_) *next_decision_at_ += *jump;
+  clock_watch_.look([this](std::chrono::milliseconds by) {
+    spdlog::warn("the clock was set by {:+.1f} s, or the machine slept: deadlines move along", static_cast<double>(by.count()) / 1000);
+    database_.write([&](db::Connection& c) { db::RunStore(c).shift_deadlines(by); });
+    reader_.shift(by);
+    if (next_decision_at_) *next_decision_at_ += by;
+  });
 }
 
 void Dispatcher::reap(const db::RunRow& run) {

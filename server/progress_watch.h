@@ -8,9 +8,15 @@
 #include <filesystem>
 #include <map>
 
+#include "core/clock.h"
+#include "db/run_store.h"
 #include "server/paths.h"
 
 namespace moelab::server {
+
+// When the worker of a live run was last seen to work, by its heartbeat and its journal: for one that ended while nobody looked. Not
+// before the attempt began, not after `now`.
+core::TimePoint last_sign_of_life(const HomePaths& paths, const db::RunRow& run, core::TimePoint now);
 
 class ProgressWatch {
  public:

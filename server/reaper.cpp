@@ -5,6 +5,7 @@
 #include "core/config_json.h"
 #include "core/micro_batch.h"
 #include "db/attempt_clock.h"
+#include "server/progress_watch.h"
 #include "server/slurm_job.h"
 
 namespace moelab::server {
@@ -35,13 +36,21 @@ bool Reaper::reap(const db::RunRow& run) {
     if (exit->cancelled && !runs.get(run.id).stop_intent) runs.request_stop(run.id, db::StopIntent::cancel, exit->note, clock_.now());
     const db::RunRow present = runs.get(run.id);  // the journal, or a person, may have changed it since
     const auto word = runs.final_word(run.id, run.attempt);
-    const db::AttemptEnd end = judge(present, end_of_worker, word, policy, clock_.now());
+    db::AttemptEnd end = judge(present, end_of_worker, word, policy, clock_.now());
+    end.worked_until = worked_until(present, end_of_worker);
     runs.end_attempt(run.id, end, clock_.now());
     verdict = verdict_on_device(present, end_of_worker, word, end);
   });
   devices_.attempt_ended(run.device, run.id, verdict);
   if (run.process) launcher_.forget(*run.process);
   return true;
+}
+
+// Nobody looked when it ended, or it was not ours to see: the machine may have been down for hours, which is no running time. Nor is
+// the wait for the device's memory.
+core::TimePoint Reaper::worked_until(const db::RunRow& run, const Exit& exit) const {
+  const bool seen = (exit.code || exit.signal) && run.process && !is_slurm_job(*run.process);
+  return seen ? run.gone_at.value_or(clock_.now()) : last_sign_of_life(paths_, run, clock_.now());
 }
 
 // A worker that has gone may leave its memory on the GPU for a moment; until that is free, nobody else is to be sent there.

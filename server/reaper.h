@@ -9,24 +9,27 @@
 #include "server/ingest.h"
 #include "server/launcher.h"
 #include "server/outcome.h"
+#include "server/paths.h"
 #include "server/run_changes.h"
 
 namespace moelab::server {
 
 class Reaper {
  public:
-  Reaper(db::Database& database, const core::Clock& clock, Launcher& launcher, DeviceMonitor& devices, DeviceReader& reader, Ingest& ingest,
-         RunChanges changes)
-      : database_(database), clock_(clock), launcher_(launcher), devices_(devices), reader_(reader), ingest_(ingest), changes_(changes) {}
+  Reaper(db::Database& database, HomePaths paths, const core::Clock& clock, Launcher& launcher, DeviceMonitor& devices, DeviceReader& reader,
+         Ingest& ingest, RunChanges changes)
+      : database_(database), paths_(std::move(paths)), clock_(clock), launcher_(launcher), devices_(devices), reader_(reader), ingest_(ingest), changes_(changes) {}
 
   // Ends the attempt of a live run whose worker is gone, when its device is free of it. True when it did.
   bool reap(const db::RunRow& run);
 
  private:
   bool has_given_back(const db::RunRow& run, const Exit& exit);
+  core::TimePoint worked_until(const db::RunRow& run, const Exit& exit) const;
   Allowed allowed(const db::RunRow& run);
 
   db::Database& database_;
+  HomePaths paths_;
   const core::Clock& clock_;
   Launcher& launcher_;
   DeviceMonitor& devices_;

@@ -240,6 +240,34 @@ TEST_CASE("of a run that an earlier daemon started nobody knows what was in use 
   CHECK_FALSE(t.monitor.is_released("gpu0", 7));
 }
 
+TEST_CASE("when the clock is set forward, what a run of ours uses is not taken for what was there before it") {
+  Watched watched(1);
+  watched.make_free();
+  server::Lease lease = watched.lease(7, 100);
+  watched.gpu(0).memory_used_mb = 6000;
+  watched.gpu(0).processes = {process(100, 5700)};
+  watched.states({lease});
+  watched.clock.jump(1h);
+  lease.since += 1h;  // as the database has it then
+  watched.monitor.shift(1h);
+  watched.gpu(0).processes.clear();
+  watched.states({gone(lease)});
+  CHECK_FALSE(watched.monitor.is_released("gpu0", 7));
+  watched.gpu(0).memory_used_mb = 300;
+  watched.states({gone(lease)});
+  CHECK(watched.monitor.is_released("gpu0", 7));
+}
+
+TEST_CASE("a clock that is set shortens no hold-down") {
+  Watched watched(1);
+  CHECK(watched.states() == "busy");
+  watched.clock.jump(1h);
+  watched.monitor.shift(1h);
+  CHECK(watched.states() == "busy");
+  watched.clock.advance(3s);
+  CHECK(watched.states() == "free");
+}
+
 TEST_CASE("one of several runs on a GPU is released when its processes are off it; the last one answers for the memory") {
   Watched t(1);
   t.make_free();

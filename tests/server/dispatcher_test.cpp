@@ -217,3 +217,28 @@ TEST_CASE("max_concurrent of the server, and a run that waits for two others") {
   CHECK(shop.state(last) == RunState::skipped);
   CHECK(shop.home.run(last).reason == "it depends on run 2 (b), which is failed; retry that, then this");
 }
+
+TEST_CASE("hours in which the machine was down are no running time") {
+  test::Workshop shop;
+  const std::int64_t id = shop.running_run("a", {.gpus = 0, .timeout_s = 3600, .max_restarts = 3});
+  shop.tick(10);
+  shop.worker(id).journal->loss(8, 5.0);  // at 8 s
+  shop.tick(1);
+  shop.home.clock.advance(10h);
+  shop.reboot();
+  shop.tick(1);
+  CHECK(shop.state(id) == RunState::starting);
+  CHECK(shop.home.run(id).runtime_ms == 8000);
+}
+
+TEST_CASE("the clock's jump is followed even if the first try cannot be stored") {
+  test::ManualClock clock;
+  server::ClockWatch watch(clock);
+  clock.jump(2h);
+  CHECK_THROWS_AS(watch.look([](auto) { throw core::Error(core::ErrorKind::storage, "disk full"); }), core::Error);
+  clock.advance(1s);
+  std::chrono::milliseconds told{};
+  watch.look([&](std::chrono::milliseconds by) { told = by; });
+  CHECK(told == 2h);
+  watch.look([](auto) { FAIL("told twice"); });
+}

@@ -1,6 +1,7 @@
 // Scheduler, dispatcher, ingest, submission and stores through thousands of random histories: workers crash, hang, run out of memory
 // and finish; the daemon dies at any effect or commit and comes back; commits fail; GPUs vanish, are used by others, keep memory;
-// the machine is started again; the clock is set; people submit twice, cancel, pause, retry, force, hold and drain.
+// share them, go into quarantine; workers sit on the wrong one; the machine is started again; the clock is set; experiments prune; people
+// submit twice, cancel, pause, retry, force, hold, drain and delete; in the end some databases are rebuilt from the files.
 //   MOELAB_SIM_COUNT=N  so many histories (default: as in tests/CMakeLists.txt)    MOELAB_SIM_FIRST=N  from this seed on
 //   MOELAB_SIM_SEED=N   only this one, telling what happens
 #include <doctest/doctest.h>
@@ -65,5 +66,9 @@ TEST_CASE("random histories lose no run, run none twice, share no device and mak
   for (const core::RunState state : core::all_run_states()) {
     CAPTURE(core::to_string(state));
     if (!core::is_terminal(state)) CHECK(coverage.deaths_in[core::to_string(state)] > count / 100);
+  }
+  for (const char* event : {"a GPU is shared", "a run is pruned", "a run is deleted", "a rebuild"}) {
+    CAPTURE(event);
+    CHECK(coverage.events[event] > count / 100);
   }
 }

@@ -1,5 +1,6 @@
 #include "tests/server/simulation/machine.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/error.h"
@@ -9,16 +10,20 @@ namespace moelab::sim {
 Machine::Machine(std::mt19937& random, const server::HomePaths& paths, const test::ManualClock& clock)
     : random_(random), paths_(paths), clock_(clock) {}
 
-db::ProcessIdentity Machine::spawn(std::int64_t run, int attempt, const std::string& device) {
+db::ProcessIdentity Machine::spawn(const server::LaunchRequest& request, const std::string& device, bool trouble) {
   auto worker = std::make_unique<Worker>();
-  worker->run = run;
-  worker->attempt = attempt;
-  worker->device = device;
-  worker->memory_mb = gpus.contains(device) ? 4000 : 0;
+  worker->run = request.run_id;
+  worker->attempt = request.attempt;
+  worker->device = worker->seat = device;
+  if (gpus.contains(device)) {
+    worker->shares = request.resources.share_gpu && request.resources.memory_gb;
+    worker->memory_mb = request.resources.memory_gb.value_or(4) * 1024;
+    if (trouble && one_in(25)) worker->seat = device == "gpu0" ? "gpu1" : "gpu0";
+  }
   worker->identity = {next_pid_++, ++ticks_, boot_id_};
-  worker->journal = std::make_unique<test::JournalWriter>(paths_.journal(run), attempt);
-  worker->deaf = one_in(15);
-  worker->progressed_at = clock_.steady();
+  worker->journal = std::make_unique<test::JournalWriter>(paths_.journal(request.run_id), request.attempt);
+  worker->deaf = trouble && one_in(15);
+  worker->progressed_at = worker->spawned_at = clock_.steady();
   workers_.push_back(std::move(worker));
   return workers_.back()->identity;
 }
@@ -33,7 +38,9 @@ Worker* Machine::find(const db::ProcessIdentity& process) {
 std::vector<server::Device> Machine::devices() {
   std::vector<server::Device> list;
   for (auto& [id, gpu] : gpus) {
-    gpu.read_as_unfit = gpu.used_by_others || gpu.leaked_mb > 0 || gpu.lost;
+    const auto is_astray = [&, here = id](const auto& w) { return w->alive && w->started && w->seat == here && w->device != here; };
+    gpu.read_as_unfit =
+        gpu.used_by_others || gpu.leaked_mb > 0 || gpu.lost || std::any_of(workers_.begin(), workers_.end(), is_astray);
     if (gpu.lost) continue;
     server::Device d;
     d.id = id;
@@ -46,7 +53,8 @@ std::vector<server::Device> Machine::devices() {
       used_mb += 9000;
     }
     for (const auto& worker : workers_) {
-      if (!worker->alive || worker->device != id || !worker->started) continue;
+      if (!worker->alive || worker->seat != id || !worker->started) continue;
+      if (worker->device != id) ++worker->seen_on_wrong_gpu;
       d.processes.push_back({worker->identity.pid, "us", "moelab-worker", worker->memory_mb});
       used_mb += worker->memory_mb;
     }
@@ -61,10 +69,27 @@ std::vector<server::Device> Machine::devices() {
   return list;
 }
 
-void Machine::end(Worker& worker) {
+void Machine::shut(Worker& worker) {
   worker.alive = false;
-  const auto gpu = gpus.find(worker.device);
-  if (gpu != gpus.end() && worker.started && one_in(8)) gpu->second.leaked_mb = worker.memory_mb;
+  worker.ended_at = clock_.steady();
+}
+
+void Machine::end(Worker& worker) {
+  shut(worker);
+  const auto found = gpus.find(worker.seat);
+  if (found == gpus.end() || !worker.started || !one_in(8)) return;
+  Gpu& gpu = found->second;
+  gpu.leaked_mb = worker.memory_mb;
+  gpu.leaked_by = worker.run;
+  gpu.leaked_at = clock_.steady();
+}
+
+std::chrono::nanoseconds Machine::lived(std::int64_t run) const {
+  std::chrono::nanoseconds sum{};
+  for (const auto& worker : workers_) {
+    if (worker->run == run) sum += (worker->alive ? clock_.steady() : worker->ended_at) - worker->spawned_at;
+  }
+  return sum;
 }
 
 void Machine::kill(Worker& worker, int signal) {
@@ -149,12 +174,14 @@ void Machine::daemon_died() {
   }
   for (const auto& worker : workers_) {
     worker->child = false;
-    if (worker->alive && !worker->released) worker->alive = false;  // the gate closed
+    if (worker->alive && !worker->released) shut(*worker);  // the gate closed
   }
 }
 
 void Machine::reboot() {
-  for (const auto& worker : workers_) worker->alive = false;
+  for (const auto& worker : workers_) {
+    if (worker->alive) shut(*worker);
+  }
   for (auto& [id, gpu] : gpus) gpu = {};
   boot_id_ = "boot" + std::to_string(++boots_);
   next_pid_ = 1000;  // the same pids come again
@@ -166,8 +193,9 @@ void Machine::toggle_gpu_loss(const std::string& id) {
   gpu.lost = !gpu.lost;
   if (!gpu.lost) return;
   for (const auto& worker : workers_) {
-    if (worker->alive && worker->released && worker->device == id) crash(*worker, 6);
+    if (worker->alive && worker->released && worker->seat == id) crash(*worker, 6);
   }
+  gpu.leaked_mb = 0;
 }
 
 void Machine::toggle_others(const std::string& id) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -25,7 +26,9 @@ inline constexpr double kGpuMemoryMb = 24'000;
 struct Worker {
   std::int64_t run = 0;
   int attempt = 0;
-  std::string device;
+  std::string device;    // granted
+  std::string seat;      // where it computes: rarely on another GPU than the granted one
+  bool shares = false;   // resources.share_gpu
   double memory_mb = 0;  // on a GPU
   db::ProcessIdentity identity;
   std::int64_t step = 0;
@@ -35,14 +38,18 @@ struct Worker {
   bool deaf = false;   // to SIGTERM
   bool hung = false;   // lives and does nothing
   bool child = true;   // of the daemon that lives now
-  std::chrono::nanoseconds progressed_at{};  // steady
+  std::chrono::nanoseconds progressed_at{}, spawned_at{}, ended_at{};  // steady
+  std::optional<std::chrono::nanoseconds> asked_at;                    // steady: the first SIGTERM
+  int seen_on_wrong_gpu = 0;                                           // readings that showed it there
   server::Exit exit;
 };
 
 struct Gpu {
   bool lost = false;
   bool used_by_others = false;
-  double leaked_mb = 0;
+  double leaked_mb = 0;                  // of the last one that left some
+  std::int64_t leaked_by = 0;            // its run
+  std::chrono::nanoseconds leaked_at{};  // steady
   // As the daemon has read it last.
   bool read_as_unfit = false;
 };
@@ -51,14 +58,17 @@ class Machine {
  public:
   Machine(std::mt19937& random, const server::HomePaths& paths, const test::ManualClock& clock);
 
-  // A process for a run; it waits at its gate.
-  db::ProcessIdentity spawn(std::int64_t run, int attempt, const std::string& device);
+  // A process for a run; it waits at its gate. `trouble`: it may be deaf, or come to sit on a GPU that is not its own.
+  db::ProcessIdentity spawn(const server::LaunchRequest& request, const std::string& device, bool trouble);
   // The process of exactly this identity; nullptr when there is none any more.
   Worker* find(const db::ProcessIdentity& process);
   void kill(Worker& worker, int signal);
+  // How long workers of a run have lived.
+  std::chrono::nanoseconds lived(std::int64_t run) const;
   // Has done nothing for so long that it may be taken for hanging.
   bool has_stalled(const Worker& worker) const { return clock_.steady() - worker.progressed_at > std::chrono::seconds(10); }
   std::vector<server::Device> devices();
+  std::chrono::nanoseconds now() const { return clock_.steady(); }
 
   // Everybody computes for a moment. `trouble`: crashes, hangs and the like may happen.
   void work(bool trouble);
@@ -67,6 +77,10 @@ class Machine {
   void toggle_gpu_loss(const std::string& id);
   void toggle_others(const std::string& id);
   void heal();  // devices come back, nobody is deaf or hangs
+  // Its gate closes.
+  void turn_away(Worker& worker) {
+    if (worker.alive && !worker.released) shut(worker);
+  }
 
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   const std::string& boot_id() const { return boot_id_; }
@@ -79,7 +93,8 @@ class Machine {
   void train(Worker& worker, bool trouble);
   void crash(Worker& worker, int signal);
   void leave(Worker& worker, const std::string& status, const std::string& reason, int code);
-  void end(Worker& worker);
+  void end(Worker& worker);   // its GPU may keep its memory for a while
+  void shut(Worker& worker);  // without a trace
   std::int64_t saved_step(std::int64_t run) const;
   void save(const Worker& worker) const;
   bool one_in(unsigned n) { return random_() % n == 0; }

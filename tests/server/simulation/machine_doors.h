@@ -27,10 +27,12 @@ class SimulatedInventory final : public server::DeviceInventory {
 // As process_launcher: a child's end is known, that of an adopted worker is not, nothing survives a reboot.
 class SimulatedLauncher final : public server::Launcher {
  public:
-  // `check` sees every launch before it happens and returns the device it is for.
-  using Check = std::function<std::string(const server::LaunchRequest&)>;
-  SimulatedLauncher(Machine& machine, Fate& fate, std::mt19937& random, Check check)
-      : machine_(machine), fate_(fate), random_(random), check_(std::move(check)) {}
+  struct Checks {
+    std::function<std::string(const server::LaunchRequest&)> launch;  // before it happens; returns the device it is for
+    std::function<void(const Worker&)> terminate, kill;               // before they happen, of a living worker
+  };
+  SimulatedLauncher(Machine& machine, Fate& fate, std::mt19937& random, Checks checks)
+      : machine_(machine), fate_(fate), random_(random), checks_(std::move(checks)) {}
 
   bool may_fail = true;
 
@@ -40,7 +42,7 @@ class SimulatedLauncher final : public server::Launcher {
       ++machine_.crashes[request.run_id];
       throw core::Error(core::ErrorKind::storage, "no more processes");
     }
-    const db::ProcessIdentity process = machine_.spawn(request.run_id, request.attempt, check_(request));
+    const db::ProcessIdentity process = machine_.spawn(request, checks_.launch(request), may_fail);
     fate_.strike();
     return process;
   }
@@ -59,17 +61,22 @@ class SimulatedLauncher final : public server::Launcher {
     return exit;
   }
   void forget(const db::ProcessIdentity& process) override {
-    Worker* worker = machine_.find(process);
-    if (worker && !worker->released) worker->alive = false;
+    if (Worker* worker = machine_.find(process)) machine_.turn_away(*worker);
   }
   void terminate(const db::ProcessIdentity& process) override {
+    Worker* worker = machine_.find(process);
+    if (worker && worker->alive) {
+      checks_.terminate(*worker);
+      if (!worker->asked_at) worker->asked_at = machine_.now();
+    }
     fate_.strike();
-    if (Worker* worker = machine_.find(process)) worker->asked_to_leave = true;
+    if (worker) worker->asked_to_leave = true;
   }
   void kill(const db::ProcessIdentity& process) override {
     fate_.strike();
     Worker* worker = machine_.find(process);
     if (!worker || !worker->alive) return;
+    checks_.kill(*worker);
     if (machine_.has_stalled(*worker)) ++machine_.crashes[worker->run];
     machine_.kill(*worker, 9);
   }
@@ -78,7 +85,7 @@ class SimulatedLauncher final : public server::Launcher {
   Machine& machine_;
   Fate& fate_;
   std::mt19937& random_;
-  Check check_;
+  Checks checks_;
 };
 
 }  // namespace moelab::sim

@@ -1,10 +1,14 @@
 #include "tests/server/simulation/world.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include "server/queue_mode.h"
+#include "server/rebuild.h"
+#include "server/retention_service.h"
 #include "server/submission.h"
+#include "server/trash.h"
 
 namespace moelab::sim {
 
@@ -36,11 +40,17 @@ const std::filesystem::path& template_database() {
 struct World::Daemon {
   explicit Daemon(World& w)
       : inventory(w.machine_),
-        launcher(w.machine_, w.fate_, w.random_, [&w](const server::LaunchRequest& request) { return w.check_launch(request); }),
-        monitor(inventory, w.clock_, rules()),
+        launcher(w.machine_, w.fate_, w.random_,
+                 {[&w](const server::LaunchRequest& request) { return w.check_launch(request); },
+                  [&w](const Worker& worker) { w.check_terminate(worker); }, [&w](const Worker& worker) { w.check_kill(worker); }}),
+        health(*w.database_, w.clock_),
+        monitor(inventory, w.clock_, rules(), &health),
+        retention(*w.database_, w.paths_, w.clock_, w.bus_),
         ingest(*w.database_, w.paths_, w.clock_, w.bus_),
-        dispatcher(*w.database_, w.paths_, w.clock_, launcher, monitor, ingest, w.bus_, w.reasons_, server::DispatcherOptions{5s, 1s}) {
+        dispatcher(*w.database_, w.paths_, w.clock_, launcher, monitor, ingest, w.bus_, w.reasons_, server::DispatcherOptions{kGrace, 1s}) {
     launcher.may_fail = !w.mended_;
+    retention.put_back_half_deleted();
+    retention.empty_trash();
     monitor.refresh({});
   }
   static server::GpuRules rules() {
@@ -51,7 +61,9 @@ struct World::Daemon {
 
   SimulatedInventory inventory;
   SimulatedLauncher launcher;
+  server::DeviceHealth health;
   server::DeviceMonitor monitor;
+  server::RetentionService retention;
   server::Ingest ingest;
   server::Dispatcher dispatcher;
 };
@@ -76,6 +88,9 @@ World::World(unsigned seed, Coverage& coverage, bool verbose)
     resources.timeout.count = one_in(5) ? 20 : 0;
     resources.hang_timeout.count = one_in(2) ? 12 : 0;
     resources.halve_on_oom = one_in(2);
+    resources.share_gpu = one_in(2);
+    if (one_in(2)) resources.memory_gb = 3 + static_cast<double>(random_() % 12);  // GPUs have 24: two or three fit
+    spec.baseline = "r0";
     // Some runs wait for an earlier one, some of these start from its weights.
     if (i > 0 && one_in(3)) {
       const std::string& other = pool_[random_() % pool_.size()].spec.key;
@@ -88,6 +103,7 @@ World::World(unsigned seed, Coverage& coverage, bool verbose)
     pool_.push_back(std::move(planned));
   }
   for (const char* experiment : {"e0", "e1"}) limits_[experiment] = static_cast<int>(random_() % 3);
+  prunes_ = one_in(2);
   death_rate_ = one_in(3) ? 0 : 0.01;
   error_rate_ = one_in(3) ? 0.02 : 0;
   start_daemon();
@@ -95,6 +111,45 @@ World::World(unsigned seed, Coverage& coverage, bool verbose)
 }
 
 World::~World() = default;
+
+void World::enable_devices() {
+  for (const server::DeviceView& device : daemon_->monitor.view().devices) daemon_->monitor.enable(device.id);
+}
+
+// Of the files alone come the same runs, and every result with its whole curve.
+void World::rebuild() {
+  happened("a rebuild");
+  const Curves before = curves();
+  daemon_.reset();
+  database_.reset();
+  const server::Rebuilt rebuilt = server::rebuild_database(paths_, clock_);
+  database_.emplace(paths_.database());
+  const Curves after = curves();
+  if (rebuilt.skipped > 0 || before.size() != after.size()) violated("a rebuild loses runs");
+  for (const auto& [run, curve] : before) {
+    if (!curve.empty() && after.at(run) != curve) violated("a rebuild loses the result of run " + std::to_string(run.first));
+  }
+}
+
+// A person lets go of a run and its files; half of it, when the daemon dies on the way.
+void World::delete_a_run() {
+  const std::vector<Snapshot> runs = snapshots();
+  if (runs.empty()) return;
+  const Snapshot run = runs[random_() % runs.size()];
+  if (one_in(4)) {
+    if (run.live()) return;
+    server::Trash(paths_).take(paths_.run(run.id));
+    happened("the daemon dies in the middle of a deletion");
+    return restart_daemon();
+  }
+  guarded([&] { daemon_->retention.remove({run.id}); });
+  const std::vector<Snapshot> left = snapshots();
+  if (std::any_of(left.begin(), left.end(), [&](const Snapshot& other) { return other.id == run.id; })) return;
+  happened("a run is deleted");
+  submitted_.erase(run.key);
+  has_result_.erase(run.key);
+  if (std::filesystem::exists(paths_.run(run.id)) && !fate_.dead()) violated("the files of a deleted run are still there");
+}
 
 void World::happened(const std::string& what) {
   ++coverage_.events[what];
@@ -121,6 +176,7 @@ void World::restart_daemon() {
   if (clock_unseen_) {
     for (const auto& [run, when] : machine_.crashed_at) hurried_.insert(run);
     clock_unseen_ = false;
+    clock_lost_ = true;
   }
   daemon_.reset();
   if (one_in(4)) database_.reset();
@@ -170,6 +226,9 @@ core::Plan World::make_plan() {
     core::PlannedExperiment experiment;
     experiment.name = name;
     experiment.max_concurrent = limits_[name];
+    if (prunes_ && experiment.name == "e1") {
+      experiment.prune = core::PruneRule{core::PruneRule::Kind::asha, "train/loss", core::Direction::down, 2, 2, std::nullopt, 1};
+    }
     std::vector<core::PlannedRun> runs;
     for (std::size_t i = 0; i < pool_.size(); ++i) {
       if (!one_in(2)) continue;
@@ -206,7 +265,10 @@ void World::submit() {
     guarded([&] {
       const server::Submitted taken = server::record_plan(*database_, paths_, plan, "study.yaml", force, clock_.now());
       happened(force ? "submitted with force" : "submitted");
-      for (const core::PlannedRun& run : plan.runs) submitted_.insert(run.spec.key);
+      for (const core::PlannedRun& run : plan.runs) {
+        submitted_.insert(run.spec.key);
+        submitted_at_[run.spec.key] = steps_;
+      }
       if (!force) return;
       for (const std::int64_t run : taken.runs) {
         done_.erase(run);
@@ -240,6 +302,7 @@ void World::disturb() {
   if (one_in(12)) submit();
   if (one_in(4)) act_on_a_run();
   if (one_in(25)) force_a_run();
+  if (one_in(25)) delete_a_run();
   if (one_in(30)) change_mode();
   if (one_in(40)) set_clock();
 }
@@ -283,6 +346,7 @@ void World::settle() {
   for (int i = 0; i < 600 && !all_ended(); ++i) {
     ++steps_;
     if (i % 50 == 0) {  // what a person has paused goes on
+      enable_devices();
       for (const db::RunRow& run : read([](db::Connection& c) { return db::RunStore(c).in_states({RunState::paused}); })) {
         database_->write([&](db::Connection& c) { server::apply_verb(c, run.id, server::RunVerb::resume, clock_.now()); });
         hurried_.insert(run.id);
@@ -296,6 +360,7 @@ void World::settle() {
     check_round();
   }
   check_end();
+  if (one_in(10)) rebuild();
 }
 
 }  // namespace moelab::sim

@@ -24,6 +24,8 @@
 
 namespace moelab::sim {
 
+inline constexpr std::chrono::seconds kGrace{5};  // from SIGTERM to SIGKILL
+
 // No std::exception, so that nobody in the engine catches it.
 struct Violation {
   std::string what;
@@ -57,7 +59,12 @@ class World {
     core::RunState state = core::RunState::queued;
     std::string device;
     int attempt = 0, restarts = 0;
+    bool live() const { return core::is_live(state); }
   };
+
+  // By id and key of every run: the curve of one that has completed.
+  using Curves = std::map<std::pair<std::int64_t, std::string>, std::vector<double>>;
+  Curves curves();
 
   void start_daemon();
   void restart_daemon();
@@ -72,18 +79,27 @@ class World {
   void submit();
   void act_on_a_run();
   void force_a_run();
+  void delete_a_run();
   void change_mode();
   void set_clock();
+  void enable_devices();
+  void rebuild();
   void happened(const std::string& what);
 
-  // What must hold: at a launch, after every round, at the end.
+  // What must hold: before the daemon does something to a process, after every round, at the end.
   std::string check_launch(const server::LaunchRequest& request);
-  void check_admission(const db::RunRow& run, const std::string& device);
+  void check_terminate(const Worker& worker);
+  void check_kill(const Worker& worker);
+  void check_admission(const db::RunRow& run, const std::vector<Snapshot>& runs);
+  void check_packing(const db::RunRow& run, const std::vector<Snapshot>& runs);
+  void check_pruned(std::int64_t run);
   void check_limits(std::int64_t launched);
   void note_results(const std::vector<Snapshot>& runs);
   void check_round();
+  void check_given_back(const std::vector<Snapshot>& runs);
   void check_end();
   void check_history(const db::RunRow& run);
+  const core::ResourceConfig& resources_of(const std::string& key) const;
   [[noreturn]] void violated(const std::string& promise) const;
   std::vector<Snapshot> snapshots();
   bool all_ended();
@@ -111,6 +127,7 @@ class World {
 
   std::vector<core::PlannedRun> pool_;     // what may be submitted
   std::map<std::string, int> limits_;      // by experiment
+  bool prunes_ = false;                    // e1 has a rule
   std::set<std::string> submitted_;        // keys the daemon has taken
   std::set<std::pair<std::int64_t, int>> launched_;         // runs and attempts
   std::map<std::int64_t, int> last_attempt_;
@@ -119,7 +136,11 @@ class World {
   std::set<std::string> has_result_;       // keys that have completed once
   std::set<std::int64_t> forced_;
   std::set<std::int64_t> hurried_;         // taken up by a person since their last crash: no back-off
+  std::set<std::int64_t> crowded_;         // started on a GPU where others were or memory was kept
+  std::map<std::string, int> submitted_at_;  // keys: the round of the last submission
+  std::vector<Snapshot> before_;           // as the last round left them
   bool clock_unseen_ = false;              // it was set and no tick has seen that
+  bool clock_lost_ = false;                // that tick never came: deadlines are not what they were
   int steps_ = 0;
 };
 

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "db/device_store.h"
 #include "db/metric_store.h"
+#include "server/outcome.h"
 #include "server/queue_mode.h"
 #include "tests/server/simulation/world.h"
 
@@ -12,6 +14,13 @@ namespace moelab::sim {
 
 using namespace std::chrono_literals;
 using core::RunState;
+
+namespace {
+
+constexpr std::chrono::seconds kReleasePatience{30};
+constexpr int kMisplacedReadings = 12;  // the daemon may die at some of them
+
+}  // namespace
 
 void World::violated(const std::string& promise) const {
   throw Violation{"round " + std::to_string(steps_) + ": " + promise};
@@ -50,7 +59,7 @@ std::string World::check_launch(const server::LaunchRequest& request) {
   if (done_.contains(run.id)) violated(who + " is launched after it had completed");
   for (const auto& worker : machine_.workers()) {
     if (worker->alive && worker->run == run.id) violated(who + " is launched while attempt " + std::to_string(worker->attempt) + " lives");
-    if (worker->alive && worker->device == run.device)
+    if (worker->alive && worker->device == run.device && !(worker->shares && resources_of(run.key).share_gpu))
       violated(who + " is launched on " + run.device + ", where run " + std::to_string(worker->run) + " lives");
   }
   const std::vector<Snapshot> runs = snapshots();
@@ -59,23 +68,85 @@ std::string World::check_launch(const server::LaunchRequest& request) {
     if (!has_result_.contains(key)) violated(who + " is launched before " + key + " has completed");
   }
   check_limits(run.id);
-  check_admission(run, run.device);
+  check_admission(run, runs);
   forced_.erase(run.id);
   if (verbose_) happened(who + " is launched on " + run.device);
   return run.device;
 }
 
-void World::check_admission(const db::RunRow& run, const std::string& device) {
+void World::check_admission(const db::RunRow& run, const std::vector<Snapshot>& runs) {
   const std::string who = "run " + std::to_string(run.id) + " is launched ";
-  const auto gpu = machine_.gpus.find(device);
-  if (gpu != machine_.gpus.end() && gpu->second.read_as_unfit && !forced_.contains(run.id))
-    violated(who + "on " + device + ", which was in use, gone, or not given back");
+  const auto gpu = machine_.gpus.find(run.device);
   if (run.resources.gpus && (*run.resources.gpus > 0) != (gpu != machine_.gpus.end()))
-    violated(who + "on the wrong kind of device: " + device);
+    violated(who + "on the wrong kind of device: " + run.device);
+  if (gpu != machine_.gpus.end()) check_packing(run, runs);
   const auto crash = machine_.crashed_at.find(run.id);
-  if (crash != machine_.crashed_at.end() && !hurried_.contains(run.id) && clock_.steady() - crash->second < 1s)
-    violated(who + "at once after its worker has crashed");
+  const auto back_off = server::backoff(std::max(1, run.restarts));
+  if (crash != machine_.crashed_at.end() && !hurried_.contains(run.id) && !clock_lost_ && clock_.steady() - crash->second < back_off)
+    violated(who + "before its back-off after a crash is over");
   hurried_.erase(run.id);
+}
+
+// Alone on a GPU that was fit when it was read; or beside others that share, with room for what all of them need.
+void World::check_packing(const db::RunRow& run, const std::vector<Snapshot>& runs) {
+  const std::string who = "run " + std::to_string(run.id) + " is launched on " + run.device;
+  const Gpu& gpu = machine_.gpus.at(run.device);
+  crowded_.erase(run.id);
+  if (gpu.used_by_others || gpu.leaked_mb > 0 || gpu.read_as_unfit) crowded_.insert(run.id);
+  if (forced_.contains(run.id)) return;
+  const auto health = read([](db::Connection& c) { return db::DeviceStore(c).all(); });
+  if (const auto row = health.find(run.device); row != health.end() && row->second.quarantined_until && *row->second.quarantined_until > clock_.now())
+    violated(who + ", which is in quarantine");
+  double needed_mb = resources_of(run.key).memory_gb.value_or(0) * 1024;
+  bool alone = true;
+  for (const Snapshot& other : runs) {
+    if (other.id == run.id || !other.live() || other.device != run.device) continue;
+    alone = false;
+    needed_mb += resources_of(other.key).memory_gb.value_or(0) * 1024;
+    if (!resources_of(other.key).share_gpu || !resources_of(other.key).memory_gb || !resources_of(run.key).memory_gb)
+      violated(who + ", which run " + std::to_string(other.id) + " does not share");
+  }
+  if (alone) {
+    if (gpu.read_as_unfit) violated(who + ", which was in use, gone, or not given back");
+    return;
+  }
+  happened("a GPU is shared");
+  if (needed_mb > kGpuMemoryMb) violated(who + " where " + std::to_string(needed_mb) + " MB are needed");
+}
+
+const core::ResourceConfig& World::resources_of(const std::string& key) const {
+  const auto found = std::find_if(pool_.begin(), pool_.end(), [&](const core::PlannedRun& run) { return run.spec.key == key; });
+  return found->spec.config.resources;
+}
+
+void World::check_terminate(const Worker& worker) {
+  const db::RunRow run = read([&](db::Connection& c) { return db::RunStore(c).get(worker.run); });
+  const std::string who = "run " + std::to_string(run.id);
+  if (!run.stop_intent) violated(who + " is asked to leave for no reason");
+  if (run.stop_intent == db::StopIntent::prune) check_pruned(run.id);
+  const std::chrono::seconds limit(run.resources.timeout_s);
+  if (run.stop_intent == db::StopIntent::timeout && !clock_lost_ && machine_.lived(run.id) + 1s < limit)
+    violated(who + " has lived for " + std::to_string(machine_.lived(run.id) / 1ms) + " ms and is stopped for its time limit");
+}
+
+// The baseline, and a run that an experiment without a rule lists, go on.
+void World::check_pruned(std::int64_t id) {
+  for (const db::MemberRow& listing : read([&](db::Connection& c) { return db::ExperimentStore(c).listings(id); })) {
+    const std::string key = "key-" + listing.name;
+    if (submitted_at_[key] > steps_ - 3) return;  // another experiment may have listed it since it was decided
+    if (listing.experiment == "e0") violated("run " + std::to_string(id) + " is pruned although e0 lists it too");
+    if (listing.name == listing.baseline) violated("run " + std::to_string(id) + " is pruned, and it is the baseline");
+  }
+  happened("a run is pruned");
+}
+
+void World::check_kill(const Worker& worker) {
+  const db::RunRow run = read([&](db::Connection& c) { return db::RunStore(c).get(worker.run); });
+  using enum db::StopIntent;
+  if (run.stop_intent == kill || run.stop_intent == hang || run.stop_intent == misplaced || clock_lost_) return;
+  const std::string who = "run " + std::to_string(run.id);
+  if (!worker.asked_at) violated(who + " is killed and was never asked to leave");
+  if (clock_.steady() - *worker.asked_at < kGrace) violated(who + " is killed before its grace is over");
 }
 
 void World::check_limits(std::int64_t launched) {
@@ -123,9 +194,26 @@ void World::check_round() {
   for (const auto& worker : machine_.workers()) {
     if (!worker->alive || !worker->released) continue;
     const Snapshot& run = *by_id.at(worker->run);
-    if (!used.insert(worker->device).second) violated(worker->device + " has two workers");
+    if (!used.insert(worker->device).second && !worker->shares) violated(worker->device + " has two workers");
+    if (worker->seen_on_wrong_gpu > kMisplacedReadings) violated("run " + std::to_string(run.id) + " computes on " + worker->seat + " and not on " + worker->device);
     if (!core::is_live(run.state) || run.attempt != worker->attempt || run.device != worker->device)
       violated("a worker of run " + std::to_string(run.id) + " lives and was forgotten");
+  }
+  check_given_back(runs);
+  before_ = runs;
+}
+
+// A lease outlives its worker until the memory is back, or for as long as patience has.
+void World::check_given_back(const std::vector<Snapshot>& runs) {
+  for (const Snapshot& was : before_) {
+    const auto gpu = machine_.gpus.find(was.device);
+    if (!was.live() || gpu == machine_.gpus.end() || gpu->second.leaked_by != was.id || gpu->second.leaked_mb == 0 || gpu->second.lost) continue;
+    const auto is_on_it = [&](const Snapshot& r) { return r.id != was.id && r.live() && r.device == was.device; };
+    const auto now = std::find_if(runs.begin(), runs.end(), [&](const Snapshot& r) { return r.id == was.id; });
+    if (now != runs.end() && now->live() && now->attempt == was.attempt) continue;
+    if (crowded_.contains(was.id) || clock_lost_ || std::any_of(runs.begin(), runs.end(), is_on_it)) continue;
+    if (clock_.steady() - gpu->second.leaked_at < kReleasePatience)
+      violated(was.device + " is taken from run " + std::to_string(was.id) + " before its memory is back");
   }
 }
 
@@ -137,6 +225,17 @@ void World::check_end() {
     if (unwanted_.contains(run.id) && run.state == RunState::queued) violated("run " + std::to_string(run.id) + " came back to the queue");
     check_history(run);
   }
+}
+
+World::Curves World::curves() {
+  Curves curves;
+  for (const Snapshot& run : snapshots()) {
+    std::vector<double>& curve = curves[{run.id, run.key}];
+    if (run.state != RunState::completed) continue;
+    for (const db::MetricPoint& p : read([&](db::Connection& c) { return db::MetricStore(c).query(run.id, "train/loss", 0, 0).points; }))
+      curve.push_back(p.value);
+  }
+  return curves;
 }
 
 // Only legal transitions in an unbroken chain; no step of the curve missing, doubled or of a rewound tail.
