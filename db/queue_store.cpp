@@ -44,4 +44,11 @@ std::vector<LiveLease> QueueStore::leases() {
   return list;
 }
 
+bool QueueStore::any_for_slurm(bool by_default) {
+  Statement row(connection_, "SELECT EXISTS (SELECT 1 FROM runs WHERE state = ? AND (launcher = 'slurm' OR (launcher = 'auto' AND ?)))",
+                core::RunState::queued, by_default);
+  row.step();
+  return row.boolean(0);
+}
+
 }  // namespace moelab::db

@@ -32,6 +32,8 @@ class QueueStore {
   explicit QueueStore(Connection& connection) : connection_(connection) {}
   std::vector<QueueEntry> entries();  // queued runs, by id
   std::vector<LiveLease> leases();    // of live runs, by id
+  // A queued run goes to Slurm. by_default: those of resources.launcher "auto" do.
+  bool any_for_slurm(bool by_default);
 
  private:
   Connection& connection_;

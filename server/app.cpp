@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "db/database.h"
+#include "db/queue_store.h"
 #include "server/device_health.h"
 #include "server/device_inventory.h"
 #include "server/device_monitor.h"
@@ -102,8 +103,11 @@ struct App::Parts {
     if (no_slurm.empty()) slurm = make_slurm_launcher();
     inventory = make_inventory(given.cpu_slots, given.pin_cpus);
     if (slurm) {
-      inventory = std::make_unique<SlurmSlots>(std::move(inventory), given.slurm.jobs, [launcher = slurm.get()] {
-        return SlurmSlots::Cluster{launcher->in_contact(), launcher->trouble()};
+      // Slurm's commands may be there without a cluster: that is told where a run waits for one.
+      inventory = std::make_unique<SlurmSlots>(std::move(inventory), given.slurm.jobs, [this, launcher = slurm.get()] {
+        const std::string trouble = launcher->trouble();
+        const auto is_wanted = [&](db::Connection& c) { return db::QueueStore(c).any_for_slurm(options.slurm.by_default); };
+        return SlurmSlots::Cluster{launcher->in_contact() || (!trouble.empty() && database->read(is_wanted)), trouble};
       });
     }
     launcher.emplace(std::move(processes), std::move(slurm), no_slurm);

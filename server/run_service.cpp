@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <tuple>
 #include <utility>
 
 #include "core/clock.h"
@@ -21,6 +20,7 @@
 #include "server/experiment_statistics.h"
 #include "server/paths.h"
 #include "server/run_changes.h"
+#include "server/scheduler.h"
 #include "server/slurm_check.h"
 #include "server/submission.h"
 #include "server/view_builder.h"
@@ -239,7 +239,8 @@ QueueView RunService::queue(std::int64_t limit) const {
     view.mode = read_queue_mode(c);
     std::vector<db::QueueEntry> entries = db::QueueStore(c).entries();
     std::sort(entries.begin(), entries.end(), [](const db::QueueEntry& a, const db::QueueEntry& b) {
-      return std::tuple(-a.priority, a.queued_at, a.id) < std::tuple(-b.priority, b.queued_at, b.id);
+      const auto turn = [](const db::QueueEntry& e) { return turn_of(!e.forced_device.empty(), e.priority, e.queued_at, e.id); };
+      return turn(a) < turn(b);
     });
     view.total = static_cast<std::int64_t>(entries.size());
     view.live = static_cast<std::int64_t>(db::QueueStore(c).leases().size());

@@ -1,7 +1,6 @@
 #include "server/scheduler.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace moelab::server {
@@ -14,8 +13,8 @@ std::vector<const QueuedRun*> in_order(const std::vector<QueuedRun>& queue) {
   order.reserve(queue.size());
   for (const QueuedRun& run : queue) order.push_back(&run);
   std::sort(order.begin(), order.end(), [](const QueuedRun* a, const QueuedRun* b) {
-    return std::tuple(-static_cast<std::int64_t>(a->priority), a->queued_at, a->id) <
-           std::tuple(-static_cast<std::int64_t>(b->priority), b->queued_at, b->id);
+    const auto turn = [](const QueuedRun& run) { return turn_of(run.forced, run.priority, run.queued_at, run.id); };
+    return turn(*a) < turn(*b);
   });
   return order;
 }
@@ -113,6 +112,7 @@ class Decider {
   std::string no_device(const QueuedRun& run) {
     if (!run.forced_device.empty()) {
       for (const DeviceOffer& d : devices_) {
+        if (d.id == run.forced_device && d.kind != run.kind) return "waits for " + noun(run.kind) + ", and " + d.id + " is none";
         if (d.id == run.forced_device) return "waits for " + d.id + ": " + d.why_not;
       }
       return "waits for " + run.forced_device + ", which is not there";

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/clock.h"
@@ -14,10 +15,16 @@
 
 namespace moelab::server {
 
+// Whose turn comes first: a run that a person forces; then larger priority; then first come, first served; then by id.
+using Turn = std::tuple<bool, std::int64_t, core::TimePoint, std::int64_t>;
+inline Turn turn_of(bool forced, int priority, core::TimePoint queued_at, std::int64_t id) {
+  return {!forced, -static_cast<std::int64_t>(priority), queued_at, id};
+}
+
 struct QueuedRun {
   std::int64_t id = 0;
-  int priority = 0;                           // larger runs sooner
-  core::TimePoint queued_at;                  // then first come, first served; then by id
+  int priority = 0;
+  core::TimePoint queued_at;
   std::optional<core::TimePoint> not_before;  // back-off after a crash
   DeviceKind kind = DeviceKind::cpu;          // of the device it needs
   std::vector<std::int64_t> experiments;      // that list it

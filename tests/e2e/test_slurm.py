@@ -1,5 +1,6 @@
 """Runs as jobs of a real Slurm: the same results, states and recovery as with processes."""
 
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -34,6 +35,15 @@ def slurm(lab, cluster):
     cluster.ask("scancel", "--me")
     cluster.ask("scancel", "--me", "--batch", "--signal=KILL")
     wait_for(lambda: not cluster.jobs(), "Slurm's queue to be empty")
+
+
+def test_without_a_cluster_that_answers_the_reason_says_so(lab):
+    if not shutil.which("sbatch"):
+        pytest.skip("Slurm's commands are not installed")
+    lab.env.update(SLURM_CONF=str(lab.folder / "no-such.conf"))
+    lab.serve(*FAST)
+    lab.ok("submit", "small.yaml", "--only", "bias", *SLURM)
+    wait_for(lambda: "Slurm does not answer" in lab.runs()["bias"]["waiting"], "the reason")
 
 
 def environment(pid):

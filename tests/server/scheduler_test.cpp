@@ -123,6 +123,17 @@ TEST_CASE("force overrules the work of others, and nothing else") {
   CHECK_FALSE(server::decide(s, at_s(100)).launches[0].forced);
 }
 
+TEST_CASE("a forced run comes before every other one, and a device of another kind than it needs is no place for it") {
+  server::Situation s = with_slots(1);
+  s.queue = {queued(1, 9), queued(2)};
+  s.queue[1].forced = true;
+  CHECK(answer(s) == "2@cpu0 ");
+  s.queue[1].kind = DeviceKind::gpu;
+  s.queue[1].forced_device = "cpu0";
+  CHECK(answer(s) == "1@cpu0 ");
+  CHECK(server::decide(s, at_s(100)).waits.at(2) == "waits for a GPU, and cpu0 is none");
+}
+
 TEST_CASE("runs share a GPU as far as their peaks fit; one without a known peak, or that does not share, has it alone") {
   server::Situation s;
   s.devices = {device("gpu0", DeviceKind::gpu), device("gpu1", DeviceKind::gpu)};

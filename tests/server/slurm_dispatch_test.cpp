@@ -103,6 +103,8 @@ TEST_CASE("what remains of the time limit goes to the launcher") {
   const std::int64_t id = shop.running_run("a", {.gpus = 0, .timeout_s = 600, .max_restarts = 3});
   CHECK(shop.worker(id).request.time_left == 600s);
   shop.home.clock.advance(100s);
+  shop.worker(id).journal->loss(105, 2.0);  // at 105 s: the last sign of life
+  shop.home.clock.advance(2h);              // nobody looked
   shop.leaves(id, "preempted", core::kExitPreempted);
   shop.tick(2);
   CHECK(*shop.worker(id).request.time_left <= 500s);

@@ -39,9 +39,11 @@ std::vector<HealthAlert> HealthWatch::observe(std::int64_t step, const std::map<
   watch_loss(values.at("train/loss"), found);
   ++observed_;
   std::erase_if(found, [&](const HealthAlert& alert) {
-    auto& until = quiet_until_[alert.code];
-    if (observed_ <= until) return true;
-    until = observed_ + kWindow - 1;
+    Quiet& quiet = quiet_[alert.code];
+    if (observed_ <= quiet.until) return true;
+    const bool lasts = quiet.length > 0 && observed_ <= quiet.until + kWindow;
+    quiet.length = lasts ? 2 * quiet.length : kWindow;
+    quiet.until = observed_ + quiet.length - 1;
     return false;
   });
   return found;
@@ -112,12 +114,14 @@ void HealthWatch::watch_loss(double loss, std::vector<HealthAlert>& alerts) {
 std::map<std::string, torch::Tensor> HealthWatch::state() const {
   std::vector<double> steps, values, quiet;
   for (const auto& [step, value] : z_losses_) steps.push_back(step), values.push_back(value);
-  for (const char* code : kCodes) {
-    const auto until = quiet_until_.find(code);
-    quiet.push_back(until == quiet_until_.end() ? 0 : static_cast<double>(until->second));
-  }
+  const auto quiet_of = [&](const char* code) {
+    const auto found = quiet_.find(code);
+    return found == quiet_.end() ? Quiet{} : found->second;
+  };
+  for (const char* code : kCodes) quiet.push_back(static_cast<double>(quiet_of(code).until));
   quiet.push_back(static_cast<double>(observed_));
   quiet.push_back(static_cast<double>(counted_));
+  for (const char* code : kCodes) quiet.push_back(static_cast<double>(quiet_of(code).length));
   return {{"counts_LE", counts_LE_},
           {"losses", as_tensor(losses_)},
           {"z_loss_steps", as_tensor(steps)},
@@ -137,9 +141,11 @@ void HealthWatch::restore(const std::map<std::string, torch::Tensor>& state) {
   z_losses_.clear();
   for (std::size_t i = 0; i < steps.size(); ++i) z_losses_.emplace_back(steps[i], values[i]);
   std::size_t at = 0;
-  for (const char* code : kCodes) quiet_until_[code] = static_cast<std::int64_t>(quiet.at(at++));
+  for (const char* code : kCodes) quiet_[code].until = static_cast<std::int64_t>(quiet.at(at++));
   observed_ = static_cast<std::int64_t>(quiet.at(at++));
-  counted_ = static_cast<std::int64_t>(quiet.at(at));
+  counted_ = static_cast<std::int64_t>(quiet.at(at++));
+  if (quiet.size() == at) return;  // a checkpoint from before alerts that last became rarer
+  for (const char* code : kCodes) quiet_[code].length = static_cast<std::int64_t>(quiet.at(at++));
 }
 
 }  // namespace moelab::worker

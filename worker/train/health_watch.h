@@ -27,7 +27,7 @@ class HealthWatch {
   HealthWatch(const core::MoeConfig& moe, std::vector<std::int64_t> layers);
 
   // values: the metrics of a logged step. counts_LE: its int64 assignments by MoE layer and expert on the host, undefined for a dense
-  // model. What it returns, each code at most once in kWindow logged steps:
+  // model. What it returns, each code at most once in kWindow logged steps, and while it lasts, half as often each time:
   //   expert_underused, expert_overused  an expert's share of the last kWindow logged steps below 0.4 / E or above 2.4 / E
   //                                      (no share exceeds 1 / K, so few experts can only be underused)
   //   load_imbalanced                    standard deviation / mean of a layer's load over kWindow logged steps above 0.5
@@ -48,7 +48,10 @@ class HealthWatch {
   core::MoeConfig moe_;
   std::vector<std::int64_t> layers_;
   std::int64_t observed_ = 0;
-  std::map<std::string, std::int64_t> quiet_until_;  // by code, in observed steps
+  struct Quiet {
+    std::int64_t until = 0, length = 0;  // in observed steps
+  };
+  std::map<std::string, Quiet> quiet_;  // by code
   torch::Tensor counts_LE_;                          // of the current window
   std::int64_t counted_ = 0;
   std::deque<double> losses_;
