@@ -54,7 +54,7 @@ std::vector<server::Device> Machine::devices() {
     }
     for (const auto& worker : workers_) {
       if (!worker->alive || worker->seat != id || !worker->started) continue;
-      if (worker->device != id) ++worker->seen_on_wrong_gpu;
+      if (worker->device != id) worker->seen_astray = true;
       d.processes.push_back({worker->identity.pid, "us", "moelab-worker", worker->memory_mb});
       used_mb += worker->memory_mb;
     }

@@ -40,7 +40,8 @@ struct Worker {
   bool child = true;   // of the daemon that lives now
   std::chrono::nanoseconds progressed_at{}, spawned_at{}, ended_at{};  // steady
   std::optional<std::chrono::nanoseconds> asked_at;                    // steady: the first SIGTERM
-  int seen_on_wrong_gpu = 0;                                           // readings that showed it there
+  bool seen_astray = false;                                            // a reading showed it on a GPU that is not its own
+  int ticks_astray = 0;                                                // whole ticks since, while it trained on
   server::Exit exit;
 };
 

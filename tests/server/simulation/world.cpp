@@ -199,11 +199,18 @@ void World::guarded(const std::function<void()>& work) {
 }
 
 void World::tick() {
+  std::vector<Worker*> astray;
+  for (const auto& worker : machine_.workers()) {
+    if (worker->alive && worker->seen_astray) astray.push_back(worker.get());
+  }
+  bool whole = false;
   guarded([&] {
     if (one_in(2)) daemon_->ingest.drain_live();
     daemon_->dispatcher.tick();
     clock_unseen_ = false;
+    whole = true;
   });
+  if (whole) check_astray(astray);
 }
 
 void World::shut_down() {

@@ -96,6 +96,7 @@ class World {
   void check_limits(std::int64_t launched);
   void note_results(const std::vector<Snapshot>& runs);
   void check_round();
+  void check_astray(const std::vector<Worker*>& astray);
   void check_given_back(const std::vector<Snapshot>& runs);
   void check_end();
   void check_history(const db::RunRow& run);

@@ -18,7 +18,7 @@ using core::RunState;
 namespace {
 
 constexpr std::chrono::seconds kReleasePatience{30};
-constexpr int kMisplacedReadings = 12;  // the daemon may die at some of them
+constexpr int kTicksAstray = 3;  // a commit may be refused at some of them
 
 }  // namespace
 
@@ -195,12 +195,21 @@ void World::check_round() {
     if (!worker->alive || !worker->released) continue;
     const Snapshot& run = *by_id.at(worker->run);
     if (!used.insert(worker->device).second && !worker->shares) violated(worker->device + " has two workers");
-    if (worker->seen_on_wrong_gpu > kMisplacedReadings) violated("run " + std::to_string(run.id) + " computes on " + worker->seat + " and not on " + worker->device);
     if (!core::is_live(run.state) || run.attempt != worker->attempt || run.device != worker->device)
       violated("a worker of run " + std::to_string(run.id) + " lives and was forgotten");
   }
   check_given_back(runs);
   before_ = runs;
+}
+
+// Who computes on a GPU that is not its own is stopped as soon as that is seen.
+void World::check_astray(const std::vector<Worker*>& astray) {
+  for (Worker* worker : astray) {
+    const RunState state = read([&](db::Connection& c) { return db::RunStore(c).get(worker->run).state; });
+    if (!worker->alive || state == RunState::stopping || machine_.gpus.at(worker->device).lost) continue;
+    if (++worker->ticks_astray >= kTicksAstray)
+      violated("run " + std::to_string(worker->run) + " computes on " + worker->seat + " and not on " + worker->device);
+  }
 }
 
 // A lease outlives its worker until the memory is back, or for as long as patience has.
