@@ -113,6 +113,12 @@ std::vector<ExperimentId> ExperimentStore::experiments_of(RunId run_id) {
   return list;
 }
 
+bool ExperimentStore::is_baseline_of_others(RunId run_id, const std::string& key) {
+  Statement row(connection_, "SELECT EXISTS (SELECT 1 FROM members WHERE baseline_key = ? AND run_id <> ?)", key, run_id);
+  row.step();
+  return row.boolean(0);
+}
+
 std::map<ExperimentId, int> ExperimentStore::limits() {
   std::map<ExperimentId, int> limits;
   Statement row(connection_, "SELECT id, max_concurrent FROM experiments WHERE max_concurrent > 0");

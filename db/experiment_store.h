@@ -54,6 +54,8 @@ class ExperimentStore {
   std::vector<MemberRow> members(ExperimentId id);  // in file order
   std::vector<MemberRow> listings(RunId run_id);    // every listing of a run, oldest experiment first
   std::vector<ExperimentId> experiments_of(RunId run_id);
+  // Runs of any experiment are measured against this one.
+  bool is_baseline_of_others(RunId run_id, const std::string& key);
 
   // max_concurrent of every experiment that has one.
   std::map<ExperimentId, int> limits();

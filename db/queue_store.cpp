@@ -5,19 +5,22 @@
 namespace moelab::db {
 namespace {
 
-// The largest peak that a run of the same memory key has reported. Asked for runs that may share a device only.
-constexpr const char* kPeak =
-    "CASE WHEN r.share_gpu = 0 OR r.memory_key = '' THEN NULL ELSE (SELECT max(s.last_value) FROM runs o JOIN series s ON s.run_id = o.id "
-    "AND s.key = 'perf/peak_memory_mb' WHERE o.memory_key = r.memory_key) END";
+// The largest peak that a run of the same memory key has reported, for runs that may share a device.
+constexpr const char* kPeaks =
+    "WITH asked AS (SELECT DISTINCT memory_key FROM runs WHERE share_gpu = 1 AND memory_key <> '' AND (state = 'queued' OR device IS NOT NULL)), "
+    "peaks AS (SELECT o.memory_key, max(s.last_value) AS mb FROM asked a JOIN runs o ON o.memory_key = a.memory_key "
+    "JOIN series s ON s.run_id = o.id AND s.key = 'perf/peak_memory_mb' GROUP BY o.memory_key) ";
+constexpr const char* kPeak = "CASE WHEN r.share_gpu = 1 THEN p.mb END FROM runs r LEFT JOIN peaks p ON p.memory_key = r.memory_key ";
 
 }  // namespace
 
 std::vector<QueueEntry> QueueStore::entries() {
   std::vector<QueueEntry> list;
   Statement row(connection_,
-                std::string("SELECT r.id, r.priority, r.queued_ms, r.not_before_ms, r.gpus, r.launcher, r.share_gpu, r.memory_gb, "
-                            "r.forced_device, ") +
-                    kPeak + " FROM runs r WHERE r.state = ? ORDER BY r.id",
+                std::string(kPeaks) +
+                    "SELECT r.id, r.priority, r.queued_ms, r.not_before_ms, r.gpus, r.launcher, r.share_gpu, r.memory_gb, r.forced_device, "
+                    "r.on_gpu, " +
+                    kPeak + "WHERE r.state = ? ORDER BY r.id",
                 core::RunState::queued);
   while (row.step()) {
     QueueEntry entry;
@@ -30,7 +33,8 @@ std::vector<QueueEntry> QueueStore::entries() {
     entry.resources.share_gpu = row.boolean(6);
     entry.resources.memory_gb = row.maybe_real(7);
     entry.forced_device = row.text(8);
-    entry.peak_memory_mb = row.maybe_real(9);
+    if (!row.is_null(9)) entry.on_gpu = row.boolean(9);
+    entry.peak_memory_mb = row.maybe_real(10);
     list.push_back(std::move(entry));
   }
   return list;
@@ -38,8 +42,8 @@ std::vector<QueueEntry> QueueStore::entries() {
 
 std::vector<LiveLease> QueueStore::leases() {
   std::vector<LiveLease> list;
-  Statement row(connection_, std::string("SELECT r.id, r.device, r.lease_shared, r.memory_gb, ") + kPeak +
-                                 " FROM runs r WHERE r.device IS NOT NULL ORDER BY r.id");
+  Statement row(connection_, std::string(kPeaks) + "SELECT r.id, r.device, r.lease_shared, r.memory_gb, " + kPeak +
+                                 "WHERE r.device IS NOT NULL ORDER BY r.id");
   while (row.step()) list.push_back({row.integer(0), row.text(1), row.boolean(2), row.maybe_real(3), row.maybe_real(4)});
   return list;
 }

@@ -18,6 +18,7 @@ struct QueueEntry {
   Resources resources;                   // gpus, launcher, share_gpu and memory_gb only
   std::string forced_device;             // as in RunRow
   std::optional<double> peak_memory_mb;  // the largest measured in a run of the same memory key; nothing = none was
+  std::optional<bool> on_gpu;            // as in RunRow
 };
 
 struct LiveLease {

@@ -35,6 +35,11 @@ const std::string kMetricPrefix = "metrics.";
 struct Conditions {
   std::string sql = " WHERE 1";
   std::vector<std::string> texts;
+  // Not into the text itself: prepared statements are kept by their text.
+  std::string bind_integer(std::int64_t value) {
+    texts.push_back(std::to_string(value));
+    return "CAST(?" + std::to_string(texts.size()) + " AS INTEGER)";
+  }
   void add(const std::string& condition, const std::string& value) {
     texts.push_back(value);
     std::string numbered = condition;
@@ -110,8 +115,8 @@ RunList list_runs(Connection& connection, const RunFilter& filter) {
     list.total = row.integer(0);
   }
   const std::string order = order_by(filter, where);
-  Statement row(connection, std::string("SELECT ") + kRunColumns + ", m.experiment_id, m.name" + from + where.sql + " ORDER BY " + order +
-                                " LIMIT " + std::to_string(filter.limit) + " OFFSET " + std::to_string(filter.offset));
+  const std::string page = " LIMIT " + where.bind_integer(filter.limit) + " OFFSET " + where.bind_integer(filter.offset);
+  Statement row(connection, std::string("SELECT ") + kRunColumns + ", m.experiment_id, m.name" + from + where.sql + " ORDER BY " + order + page);
   row.bind_list(where.texts);
   ExperimentStore experiments(connection);
   while (row.step()) {

@@ -14,8 +14,8 @@ inline constexpr const char* kRunColumns =
     "r.reason, r.exit_code, r.signal, r.attempt, r.restarts, r.fresh, r.not_before_ms, r.step, r.max_steps, r.phase, r.phase_done, "
     "r.phase_total, r.pace_step, r.pace_ms, r.step_ms, r.device, r.pid, r.process_start, r.boot_id, r.stop_intent, r.stop_deadline_ms, "
     "r.queued_ms, r.started_ms, r.attempt_ms, r.finished_ms, r.runtime_ms, r.memory_gb, r.share_gpu, r.hang_timeout_s, r.halve_on_oom, "
-    "r.launcher, r.lease_shared, r.forced_device, r.gone_ms, r.stop_reason, r.micro_batch_divisor, r.memory_key, r.archived";
-inline constexpr int kRunColumnCount = 53;
+    "r.launcher, r.lease_shared, r.forced_device, r.gone_ms, r.stop_reason, r.micro_batch_divisor, r.memory_key, r.archived, r.on_gpu, r.forgiven_ms";
+inline constexpr int kRunColumnCount = 55;
 
 RunRow read_run(const Statement& row);
 

@@ -81,6 +81,9 @@ RunRow read_run(const Statement& row) {
   r.micro_batch_divisor = row.integer(c++);
   r.memory_key = row.text(c++);
   r.archived = row.boolean(c++);
+  if (!row.is_null(c)) r.on_gpu = row.boolean(c);
+  ++c;
+  r.forgiven_ms = row.integer(c++);
   return r;
 }
 
@@ -129,11 +132,24 @@ std::vector<RunRow> RunStore::in_states(const std::vector<core::RunState>& state
 }
 
 std::vector<Unmet> RunStore::unmet_dependencies() {
+  return read_unmet("o.state NOT IN ('completed', 'pruned')");
+}
+
+std::vector<Unmet> RunStore::failed_dependencies() {
+  std::string ended;
+  for (const core::RunState state : core::all_run_states()) {
+    if (!core::is_terminal(state) || state == core::RunState::completed || state == core::RunState::pruned) continue;
+    ended += (ended.empty() ? "'" : ", '") + core::to_string(state) + "'";
+  }
+  return read_unmet("o.state IN (" + ended + ")");
+}
+
+std::vector<Unmet> RunStore::read_unmet(const std::string& condition) {
   std::vector<Unmet> list;
   Statement row(connection_,
                 "SELECT d.run_id, o.id, o.name, o.state FROM dependencies d JOIN runs r ON r.id = d.run_id LEFT JOIN runs o ON o.key = d.key "
-                "WHERE r.state = ?1 AND (o.id IS NULL OR o.state NOT IN (?2, ?3)) ORDER BY d.run_id, o.id",
-                core::RunState::queued, core::RunState::completed, core::RunState::pruned);
+                "WHERE r.state = ? AND (o.id IS NULL OR " + condition + ") ORDER BY d.run_id, o.id",
+                core::RunState::queued);
   while (row.step()) {
     Unmet unmet{row.integer(0), row.maybe_integer(1), row.text(2), core::RunState::queued};
     if (unmet.on) unmet.state = row.state(3);
@@ -211,8 +227,8 @@ int RunStore::begin_attempt(RunId id, const LeaseRequest& lease, core::TimePoint
   Statement(connection_,
             "UPDATE runs SET attempt = attempt + 1, device = ?, lease_shared = ?, forced_device = NULL, fresh = 0, not_before_ms = NULL, "
             "exit_code = NULL, signal = NULL, started_ms = coalesce(started_ms, ?), attempt_ms = ?, pace_step = NULL, pace_ms = NULL, "
-            "step_ms = NULL WHERE id = ?",
-            lease.device, lease.shared, now, now, id)
+            "step_ms = NULL, on_gpu = coalesce(on_gpu, ?) WHERE id = ?",
+            lease.device, lease.shared, now, now, lease.on_gpu, id)
       .run();
   // Last, so that the notice of it shows the new attempt and its device.
   transition(run, core::RunState::starting, lease.note.empty() ? lease.device : lease.note, now);
@@ -305,11 +321,13 @@ void RunStore::requeue(RunId id, bool fresh, const std::string& reason, core::Ti
   Statement(
       connection_,
       "UPDATE runs SET restarts = 0, fresh = max(fresh, ?), not_before_ms = NULL, exit_code = NULL, signal = NULL, finished_ms = NULL, "
-      "queued_ms = ? WHERE id = ?",
+      "queued_ms = ?, forgiven_ms = runtime_ms WHERE id = ?",
       fresh, now, id)
       .run();
   if (fresh) {
-    Statement(connection_, "UPDATE runs SET step = 0, started_ms = NULL, runtime_ms = 0, micro_batch_divisor = 1 WHERE id = ?", id).run();
+    Statement(connection_, "UPDATE runs SET step = 0, started_ms = NULL, runtime_ms = 0, forgiven_ms = 0, micro_batch_divisor = 1, on_gpu = NULL WHERE id = ?",
+              id)
+        .run();
   }
 }
 

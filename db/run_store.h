@@ -108,6 +108,8 @@ struct RunRow {
   std::int64_t micro_batch_divisor = 1;   // micro-batches are this many times smaller than the file says, after out of memory
   std::string memory_key;
   bool archived = false;
+  std::optional<bool> on_gpu;    // where what it has trained so far was trained; nothing = not begun, or in Slurm
+  std::int64_t forgiven_ms = 0;  // of runtime_ms: counts no more against resources.timeout, since a person has said retry
 };
 
 // A queued run and one of the runs it still waits for.
@@ -123,6 +125,7 @@ struct LeaseRequest {
   std::string device;
   bool shared = false;  // with other shared leases of the device
   std::string note = {};// for the history, in place of the device's name; may be empty
+  std::optional<bool> on_gpu = {};  // nothing: nobody here knows
 };
 
 struct RunEventRow {
@@ -167,6 +170,8 @@ class RunStore {
   std::vector<RunRow> in_states(const std::vector<core::RunState>& states);  // by id
   // Of queued runs, by run: what they depend on and has not completed (or been pruned, which is a result too).
   std::vector<Unmet> unmet_dependencies();
+  // Those of them that will not complete unless somebody retries them.
+  std::vector<Unmet> failed_dependencies();
   std::vector<std::string> dependencies(RunId id);  // keys
   void set_dependencies(RunId id, const std::vector<std::string>& keys);
   nlohmann::json spec(RunId id);
@@ -218,6 +223,7 @@ class RunStore {
   nlohmann::json provenance(RunId id, int attempt);  // {} when the attempt has not journalled `started`
 
  private:
+  std::vector<Unmet> read_unmet(const std::string& condition);
   void transition(const RunRow& run, core::RunState to, const std::string& reason, core::TimePoint now);
   void record(RunId id, const std::string& from, core::RunState to, const std::string& reason, core::TimePoint now);
 

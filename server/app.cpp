@@ -177,8 +177,14 @@ struct App::Parts {
   // The dispatcher's: a worker that ends frees its device at once instead of at the next tick.
   void dispatch() {
     do {
-      run_round("dispatcher", [this] { timed_tick(); });
-      if (!pacer.ended()) launcher->wait_for_exit(options.tick);
+      const bool done = run_round("dispatcher", [this] { timed_tick(); });
+      if (pacer.ended()) break;
+      // A round that failed may have left a child's end untold, which would wake it at once.
+      if (done) {
+        launcher->wait_for_exit(options.tick);
+      } else {
+        pacer.wait(options.tick);
+      }
     } while (!pacer.ended());
   }
   void timed_tick() {
@@ -186,7 +192,7 @@ struct App::Parts {
     dispatcher->tick();
     metrics.add_tick(std::chrono::steady_clock::now() - start);
   }
-  void run_round(const char* name, const std::function<void()>& round) {
+  bool run_round(const char* name, const std::function<void()>& round) {
     std::string error;
     try {
       round();
@@ -198,12 +204,13 @@ struct App::Parts {
       const std::lock_guard said_lock(said_mutex);
       before = std::exchange(said[name], error);
     }
-    if (before == error) return;
+    if (before == error) return error.empty();
     if (error.empty()) {
       spdlog::info("{}: works again", name);
     } else {
       spdlog::error("{}: {}", name, error);
     }
+    return error.empty();
   }
   // What lies in the trash may take long to remove: not at the cost of the start.
   void look_after_space() {
@@ -255,8 +262,8 @@ void App::stop() {
       p.dispatch_thread.join();
       p.ingest_thread.join();
       p.notice_thread.join();
-      p.retention_thread.join();
       p.drain_workers();
+      p.retention_thread.join();  // after the workers: it may be emptying a large trash
       p.run_round("notice", [&p] {
         p.follower->follow();
         p.sender->stop(kDeliveryPatience);

@@ -72,6 +72,7 @@ void apply_event(db::Connection& c, std::int64_t run, const core::Event& event, 
       break;
     case core::EventType::checkpoint:
       db::FileStore(c).put_checkpoint(run, event.attempt, {event.step, p.at("path").get<std::string>(), p.value("best", false)});
+      runs.set_step(run, event.step, core::from_rfc3339(event.time));
       break;
     case core::EventType::artifact:
       db::FileStore(c).put_artifact(run,

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "server/device_words.h"
+#include "server/outcome.h"
 
 namespace moelab::server {
 namespace {
@@ -18,10 +19,6 @@ std::string runs_words(const std::vector<db::RunId>& runs) {
     text += std::to_string(runs[i]);
   }
   return text;
-}
-
-bool speaks_of_cuda(const db::FinalWord& word) {
-  return word.message.find("CUDA error") != std::string::npos || word.reason.find("CUDA error") != std::string::npos;
 }
 
 }  // namespace

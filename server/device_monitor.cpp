@@ -118,7 +118,10 @@ void DeviceMonitor::judge() {
   for (const Device& device : devices_) {
     const std::vector<const Lease*> holders = leases_of(device.id);
     const Judged judged = holders.empty() ? judge_free(device) : Judged{DeviceState::leased, used_by(device, holders)};
-    if (!holders.empty()) idle_since_.erase(device.id);
+    if (!holders.empty()) {
+      idle_since_.erase(device.id);
+      if (device.fault.empty() && strangers(device).empty()) ours_alone_.insert(device.id);
+    }
     standings_.push_back(stand(device, judged));
     DeviceView view = describe(device);
     for (const DeviceProcess& p : device.processes) view.processes.push_back({p.pid, p.user, p.command, p.memory_mb, owner(p) != nullptr});
@@ -174,11 +177,12 @@ std::string DeviceMonitor::why_busy(const Device& gpu) {
   } else if (gpu.utilization_pct.value_or(0) > rules_.max_utilization_pct) {
     why = gpu.id + " computes at " + std::to_string(static_cast<int>(*gpu.utilization_pct)) + " % for processes that cannot be seen";
   }
+  const bool was_ours = ours_alone_.erase(gpu.id) > 0;
   if (!why.empty()) {
     idle_since_.erase(gpu.id);
     return why;
   }
-  const core::TimePoint since = idle_since_.try_emplace(gpu.id, clock_.now()).first->second;
+  const core::TimePoint since = idle_since_.try_emplace(gpu.id, was_ours ? clock_.now() - rules_.hold_down : clock_.now()).first->second;
   const auto idle = clock_.now() - since;
   if (idle >= rules_.hold_down) return "";
   const auto seconds = [](auto time) { return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()); };

@@ -30,7 +30,7 @@ struct Lease {
 };
 
 // When a GPU nobody leases counts as free. All must hold for `hold_down` without a break: a job of somebody else between
-// two steps, or a worker of ours whose memory is not yet gone, must not lose the GPU to us. A process that only draws
+// two steps must not lose the GPU to us. One that was ours alone until now, and was given back clean, is free at once. A process that only draws
 // counts by its memory, not by being there: else the GPU of a desktop would never be free.
 struct GpuRules {
   double max_memory_share = 0.05;  // used / total; the driver itself keeps a few hundred MB
@@ -127,6 +127,7 @@ class DeviceMonitor {
   std::vector<DeviceStanding> standings_;
   core::TimePoint read_at_;
   std::map<std::string, core::TimePoint> idle_since_;        // GPUs that look idle
+  std::set<std::string> ours_alone_;                         // leased at the last reading, and nobody else computed there
   std::map<std::string, double> level_at_grant_mb_;          // memory in use on a leased GPU before its first run came
   std::set<std::pair<std::string, std::int64_t>> released_;  // device and run
 };

@@ -52,10 +52,7 @@ void Dispatcher::tick() {
   if (!shutting_down_) prune();
   for_each_live([this](const db::RunRow& run) { stops_.carry_out(run); });
   reader_.read_if_due();
-  if (!shutting_down_) {
-    skip_orphans();
-    launch_what_fits();
-  }
+  if (!shutting_down_) launch_what_fits();
 }
 
 void Dispatcher::begin_shutdown() {
@@ -92,7 +89,7 @@ void Dispatcher::reap(const db::RunRow& run) {
 }
 
 void Dispatcher::say_what_it_waits_for(const db::RunRow& run) {
-  std::string reason = run.state == RunState::starting && run.process ? launcher_.waits(*run.process) : "";
+  std::string reason = run.process ? launcher_.waits(*run.process) : "";
   if (reasons_.set_started(run.id, std::move(reason))) bus_.run_changed(run.id);
 }
 
@@ -110,9 +107,8 @@ void Dispatcher::prune() {
 }
 
 void Dispatcher::skip_orphans() {
-  const std::vector<db::Unmet> waiting = database_.read([](db::Connection& c) { return db::RunStore(c).unmet_dependencies(); });
+  const std::vector<db::Unmet> waiting = database_.read([](db::Connection& c) { return db::RunStore(c).failed_dependencies(); });
   for (const db::Unmet& unmet : waiting) {
-    if (unmet.on && !core::is_terminal(unmet.state)) continue;
     guard(unmet.run, [&] {
       changes_.change_if(unmet.run, [&](db::RunStore& runs) {
         if (runs.get(unmet.run).state != RunState::queued) return false;
@@ -131,6 +127,7 @@ void Dispatcher::skip_orphans() {
 void Dispatcher::launch_what_fits() {
   const std::uint64_t due = bus_.decisions_due();
   if (due == decided_ && next_decision_at_ && clock_.now() < *next_decision_at_) return;
+  skip_orphans();
   const Situation situation = database_.read([&](db::Connection& c) {
     return gather_situation(c, devices_.standings(), devices_.has_gpus(), {options_.max_concurrent, options_.slurm_by_default, disk_.why_not_enough()});
   });

@@ -61,6 +61,11 @@ void Ingest::drain(std::int64_t run_id) {
   }
 }
 
+void Ingest::drain_to_the_end(std::int64_t run_id) {
+  std::ifstream(paths_.journal(run_id)).get();
+  drain(run_id);
+}
+
 bool Ingest::read_batch(std::int64_t run_id) {
   const std::filesystem::path file = paths_.journal(run_id);
   std::error_code missing;

@@ -27,6 +27,8 @@ class Ingest {
   // Reads the journal of one run to its last whole line. A line that is no event is logged once and skipped. A missing or
   // unchanged journal is fine; one that has become shorter is read again from its start, where known events are skipped.
   void drain(std::int64_t run_id);
+  // The same when its writer is gone: on a shared file system the size of a file may be an old one until the file is opened.
+  void drain_to_the_end(std::int64_t run_id);
 
  private:
   // One transaction. False when nothing was left to read.

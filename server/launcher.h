@@ -53,13 +53,13 @@ class Launcher {
   virtual std::optional<Exit> poll(const db::ProcessIdentity& process) = 0;
   // A worker that was never released leaves.
   virtual void forget(const db::ProcessIdentity& process) = 0;
-  // SIGTERM to the worker: checkpoint and leave.
-  virtual void terminate(const db::ProcessIdentity& process) = 0;
+  // SIGTERM to the worker: checkpoint and leave. False when it has not reached it yet; then it is to be asked again.
+  virtual bool terminate(const db::ProcessIdentity& process) = 0;
   // SIGKILL to its whole process group.
   virtual void kill(const db::ProcessIdentity& process) = 0;
   // Returns when a worker of this daemon has ended that poll() has not told of yet, and after `most` at the latest.
   virtual void wait_for_exit(std::chrono::milliseconds most) { std::this_thread::sleep_for(most); }
-  // Why a released worker has not begun yet, as a sentence; empty when it has, or is about to.
+  // Why a released worker does not work now, as a sentence: it has not begun, or was suspended. Empty when it does, or is about to.
   virtual std::string waits(const db::ProcessIdentity&) const { return ""; }
 };
 

@@ -28,8 +28,8 @@ std::optional<Exit> LauncherSet::poll(const db::ProcessIdentity& process) {
 void LauncherSet::forget(const db::ProcessIdentity& process) {
   owner(is_slurm_job(process)).forget(process);
 }
-void LauncherSet::terminate(const db::ProcessIdentity& process) {
-  owner(is_slurm_job(process)).terminate(process);
+bool LauncherSet::terminate(const db::ProcessIdentity& process) {
+  return owner(is_slurm_job(process)).terminate(process);
 }
 void LauncherSet::kill(const db::ProcessIdentity& process) {
   owner(is_slurm_job(process)).kill(process);

@@ -19,7 +19,7 @@ class LauncherSet final : public Launcher {
   // This and the following throw Error(config) for a Slurm job when there is no Slurm here: nobody can tell then.
   std::optional<Exit> poll(const db::ProcessIdentity& process) override;
   void forget(const db::ProcessIdentity& process) override;
-  void terminate(const db::ProcessIdentity& process) override;
+  bool terminate(const db::ProcessIdentity& process) override;
   void kill(const db::ProcessIdentity& process) override;
   void wait_for_exit(std::chrono::milliseconds most) override { processes_->wait_for_exit(most); }
   std::string waits(const db::ProcessIdentity& process) const override;

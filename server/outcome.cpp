@@ -15,7 +15,7 @@ using core::RunState;
 bool speaks_of_memory(const db::FinalWord& word) {
   std::string text = word.reason + " " + word.message;
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  constexpr std::array<const char*, 4> kSigns{"out of memory", "out_of_memory", "bad_alloc", "can't allocate memory"};
+  constexpr std::array<const char*, 5> kSigns{"out of memory", "out_of_memory", "bad_alloc", "can't allocate memory", "alloc_failed"};
   return std::any_of(kSigns.begin(), kSigns.end(), [&](const char* sign) { return text.find(sign) != std::string::npos; });
 }
 
@@ -62,6 +62,10 @@ StopOutcome outcome_of(db::StopIntent intent) {
 
 }  // namespace
 
+bool speaks_of_cuda(const db::FinalWord& word) {
+  return word.message.find("CUDA error") != std::string::npos || word.reason.find("CUDA error") != std::string::npos;
+}
+
 std::chrono::seconds backoff(int restart) {
   return std::chrono::seconds(std::min(60, 1 << std::clamp(restart - 1, 0, 6)));
 }
@@ -84,6 +88,10 @@ db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optiona
     }
     return to(otherwise, reason + (run.resources.max_restarts > 0 ? "; restarts are used up" : ""));
   };
+  // What is taken away again and again before its first step would go round for ever.
+  const auto interrupted = [&](const std::string& reason) {
+    return run.pace_step ? to(RunState::queued, reason) : restart(reason + ", before its first step", RunState::failed);
+  };
   const auto out_of_memory = [&](const std::string& reason) {
     if (!allowed.micro_batch_divisor) return to(RunState::out_of_memory, reason);
     end.micro_batch_divisor = allowed.micro_batch_divisor;
@@ -92,7 +100,11 @@ db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optiona
   if (word && word->status == "completed") return to(RunState::completed, "");
   if (word && word->status == "pruned") return to(RunState::pruned, join(word->reason, word->message));
   const bool stopped_by_person = run.stop_intent && *run.stop_intent >= db::StopIntent::pause;
-  if (word && word->status == "failed" && !speaks_of_memory(*word)) return to(RunState::failed, join(word->reason, word->message));
+  if (word && word->status == "failed" && !speaks_of_memory(*word)) {
+    const std::string reason = join(word->reason, word->message);
+    // It may be the device, and the next one is sound.
+    return speaks_of_cuda(*word) && !run.stop_intent ? restart(reason, RunState::failed) : to(RunState::failed, reason);
+  }
   if (word && word->status == "failed" && !stopped_by_person) return out_of_memory(join(word->reason, word->message));
   if (run.stop_intent == db::StopIntent::timeout) {
     return to(RunState::timed_out, "ran longer than resources.timeout = " + std::to_string(run.resources.timeout_s) + " s");
@@ -102,8 +114,8 @@ db::AttemptEnd judge(const db::RunRow& run, const Exit& exit, const std::optiona
     const std::string reason = run.stop_reason.empty() ? stopped.reason : run.stop_reason;
     return run.stop_intent == db::StopIntent::hang ? restart(reason, RunState::failed) : to(stopped.to, reason);
   }
-  if (exit.not_its_fault) return to(RunState::queued, describe(exit));
-  if (word && word->status == "preempted") return to(RunState::queued, exit.note.empty() ? "somebody stopped the worker" : exit.note);
+  if (exit.not_its_fault) return interrupted(describe(exit));
+  if (word && word->status == "preempted") return interrupted(exit.note.empty() ? "somebody stopped the worker" : exit.note);
   if (exit.rebooted) return to(RunState::queued, "the machine was started again");
   if (!exit.code && !exit.signal && exit.note.empty() && run.state == RunState::starting)
     return to(RunState::queued, "the daemon died while it started the worker");

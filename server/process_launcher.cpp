@@ -222,9 +222,10 @@ void ProcessLauncher::forget(const db::ProcessIdentity& process) {
   }
 }
 
-void ProcessLauncher::terminate(const db::ProcessIdentity& process) {
+bool ProcessLauncher::terminate(const db::ProcessIdentity& process) {
   const Child* child = child_of(process);
   if (child ? !child->exit : is_alive(process)) ::kill(static_cast<pid_t>(process.pid), SIGTERM);
+  return true;
 }
 
 void ProcessLauncher::kill(const db::ProcessIdentity& process) {

@@ -19,7 +19,7 @@ class ProcessLauncher final : public Launcher {
   void release(const db::ProcessIdentity& process) override;
   std::optional<Exit> poll(const db::ProcessIdentity& process) override;
   void forget(const db::ProcessIdentity& process) override;
-  void terminate(const db::ProcessIdentity& process) override;
+  bool terminate(const db::ProcessIdentity& process) override;
   void kill(const db::ProcessIdentity& process) override;
   void wait_for_exit(std::chrono::milliseconds most) override;
 

@@ -50,9 +50,10 @@ std::vector<db::ExperimentRow> experiments_at_work(db::Connection& c) {
 }
 
 // Nobody measures against it, and nobody else counts on it to go on.
-bool is_expendable(db::Connection& c, std::int64_t run) {
+bool is_expendable(db::Connection& c, const db::RunRow& run) {
   db::ExperimentStore experiments(c);
-  const std::vector<db::MemberRow> listings = experiments.listings(run);
+  if (experiments.is_baseline_of_others(run.id, run.key)) return false;
+  const std::vector<db::MemberRow> listings = experiments.listings(run.id);
   return std::all_of(listings.begin(), listings.end(), [&](const db::MemberRow& listing) {
     return listing.baseline != listing.name && !experiments.get(listing.experiment_id).prune.empty();
   });
@@ -65,7 +66,9 @@ std::vector<PruneVerdict> PruneWatch::look(std::chrono::nanoseconds steady) {
   looked_at_ = steady;
   std::vector<PruneVerdict> verdicts;
   std::set<std::int64_t> seen;
-  for (const db::ExperimentRow& experiment : database_.read(experiments_at_work)) {
+  const std::vector<db::ExperimentRow> at_work = database_.read(experiments_at_work);
+  if (at_work.empty()) known_.clear();
+  for (const db::ExperimentRow& experiment : at_work) {
     for (PruneVerdict& verdict : look_at(experiment)) {
       if (seen.insert(verdict.run).second) verdicts.push_back(std::move(verdict));
     }
@@ -85,7 +88,7 @@ std::vector<PruneVerdict> PruneWatch::look_at(const db::ExperimentRow& experimen
       const bool listed_twice = std::any_of(list.begin(), list.end(), [&](const RunProgress& other) { return other.id == run.id; });
       if (run.attempt == 0 || listed_twice) continue;
       const auto passed = rungs.find(run.id);
-      list.push_back({run.id, run.state == RunState::running && is_expendable(c, run.id), run.max_steps, points_of(c, run, rule.metric),
+      list.push_back({run.id, run.state == RunState::running && is_expendable(c, run), run.max_steps, points_of(c, run, rule.metric),
                       passed == rungs.end() ? 0 : passed->second});
     }
     return list;

@@ -2,7 +2,7 @@
 // reads what it needs and remembers in the database which rungs a run has passed, so that a restart of the daemon judges nothing twice.
 // Called from the dispatcher's thread.
 //
-// Never ended: the baseline of an experiment, since the others are measured against it, and a run that an experiment without a rule
+// Never ended: the baseline of any experiment, since others are measured against it, and a run that an experiment without a rule
 // lists as well. Both count among the runs the others are compared with.
 #pragma once
 

@@ -19,7 +19,7 @@ constexpr std::chrono::seconds kReleasePatience{30};
 bool Reaper::reap(const db::RunRow& run) {
   const std::optional<Exit> exit = run.process ? launcher_.poll(*run.process) : std::optional(Exit{});
   if (!exit) return false;
-  ingest_.drain(run.id);
+  ingest_.drain_to_the_end(run.id);
   if (!has_given_back(run, *exit)) return false;
   database_.write([&](db::Connection& c) {
     if (starts_in_slurm(db::RunStore(c).get(run.id))) db::restart_attempt_clock(c, run.id, clock_.now());
@@ -55,13 +55,15 @@ core::TimePoint Reaper::worked_until(const db::RunRow& run, const Exit& exit) co
 
 // A worker that has gone may leave its memory on the GPU for a moment; until that is free, nobody else is to be sent there.
 bool Reaper::has_given_back(const db::RunRow& run, const Exit& exit) {
-  if (!run.process) return true;
+  if (!run.process || devices_.is_released(run.device, run.id)) return true;
   if (!run.gone_at) {
     changes_.change(run.id, [&](db::RunStore& runs) { runs.set_gone(run.id, exit.code, exit.signal, clock_.now()); });
     reader_.read_now();
   }
   if (devices_.is_released(run.device, run.id)) return true;
   if (!run.gone_at || clock_.now() - *run.gone_at < kReleasePatience) return false;
+  reader_.read_now();  // the last reading may be of before this daemon knew of the run
+  if (devices_.is_released(run.device, run.id)) return true;
   devices_.quarantine(run.device, "the memory of run " + std::to_string(run.id) + " was not given back");
   return true;
 }

@@ -16,7 +16,7 @@ class RunChanges {
   void change(db::RunId run, const std::function<void(db::RunStore&)>& work);
   // `work` tells whether it did anything; if not, nothing is said.
   void change_if(db::RunId run, const std::function<bool(db::RunStore&)>& work);
-  // For a change that was made elsewhere.
+  // For a change that was made elsewhere. Does not throw: what has happened is not undone by nobody being told.
   void publish(db::RunId run);
 
  private:

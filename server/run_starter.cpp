@@ -34,8 +34,12 @@ void end_torn_line(const std::filesystem::path& journal) {
 // Of resources.timeout.
 std::optional<std::chrono::seconds> time_left(const db::RunRow& run) {
   if (run.resources.timeout_s <= 0) return std::nullopt;
-  const auto ran = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::milliseconds(run.runtime_ms));
+  const auto ran = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::milliseconds(run.runtime_ms - run.forgiven_ms));
   return std::chrono::seconds(run.resources.timeout_s) - ran;
+}
+
+std::optional<bool> on_gpu(const Device& device) {
+  return device.kind == DeviceKind::slurm ? std::nullopt : std::optional(device.kind == DeviceKind::gpu);
 }
 
 }  // namespace
@@ -52,7 +56,7 @@ void RunStarter::start(const Launch& next) {
   int attempt = 0;
   changes_.change(run.id, [&](db::RunStore& runs) {
     attempt = runs.begin_attempt(
-        run.id, {next.device, next.shared, note.empty() ? "" : next.device + ", by force; there already: " + note}, clock_.now());
+        run.id, {next.device, next.shared, note.empty() ? "" : next.device + ", by force; there already: " + note, on_gpu(device)}, clock_.now());
   });
   db::ProcessIdentity process;
   try {
@@ -74,10 +78,17 @@ void RunStarter::start(const Launch& next) {
     const bool not_now = e.kind() == core::ErrorKind::unreachable;  // the place is to blame: that is no restart
     const bool again = not_now || (e.kind() != core::ErrorKind::config && run.restarts < run.resources.max_restarts);
     changes_.change(run.id, [&](db::RunStore& runs) {
-      runs.end_attempt(run.id,
-                       {again ? RunState::queued : RunState::failed, e.what(), std::nullopt, std::nullopt, again && !not_now,
-                        clock_.now() + (not_now ? kNotNowPause : backoff(run.restarts + 1)), std::nullopt},
-                       clock_.now());
+      const db::RunRow present = runs.get(run.id);
+      db::AttemptEnd end;
+      if (present.stop_intent) {  // meanwhile: there is nothing to stop, and what was wished stands
+        end = judge(present, {}, std::nullopt, {}, clock_.now());
+      } else {
+        end.to = again ? RunState::queued : RunState::failed;
+        end.reason = e.what();
+        end.counts_as_restart = again && !not_now;
+        end.not_before = clock_.now() + (not_now ? kNotNowPause : backoff(run.restarts + 1));
+      }
+      runs.end_attempt(run.id, end, clock_.now());
     });
     throw;
   }

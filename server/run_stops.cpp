@@ -23,14 +23,14 @@ void RunStops::watch(const db::RunRow& run) {
 void RunStops::check_timeout(const db::RunRow& run) {
   if (starts_in_slurm(run)) return;
   if (run.resources.timeout_s <= 0 || run.state == core::RunState::stopping || !run.attempt_started_at || run.gone_at) return;
-  const auto ran = std::chrono::milliseconds(run.runtime_ms) + (clock_.now() - *run.attempt_started_at);
+  const auto ran = std::chrono::milliseconds(run.runtime_ms - run.forgiven_ms) + (clock_.now() - *run.attempt_started_at);
   if (ran < std::chrono::seconds(run.resources.timeout_s)) return;
   changes_.change(run.id, [&](db::RunStore& runs) { runs.request_stop(run.id, db::StopIntent::timeout, "", clock_.now()); });
 }
 
 void RunStops::check_progress(const db::RunRow& run) {
   if (run.resources.hang_timeout_s <= 0 || run.state == core::RunState::stopping || !run.process || run.gone_at) return;
-  if (run.state == core::RunState::starting && !launcher_.waits(*run.process).empty()) return progress_.forget(run.id);  // it has not begun
+  if (!launcher_.waits(*run.process).empty()) return progress_.forget(run.id);  // it is not its turn
   const auto idle = progress_.idle(run.id, run.attempt, clock_.steady());
   if (idle < std::chrono::seconds(run.resources.hang_timeout_s)) return;
   const std::string reason =
@@ -54,13 +54,17 @@ void RunStops::drain(const db::RunRow& run) {
 
 void RunStops::carry_out(const db::RunRow& run) {
   if (run.state != core::RunState::stopping || !run.process) return;
+  if (wants_no_checkpoint(run)) return launcher_.kill(*run.process);
+  // A stop that an earlier daemon began is asked for again: whether its signal went out is not known. The grace begins when it has.
+  if (!asked_to_leave_.contains(run.id)) {
+    if (!launcher_.terminate(*run.process)) return;
+    asked_to_leave_.insert(run.id);
+  }
   if (!run.stop_deadline) {
     changes_.change(run.id, [&](db::RunStore& runs) { runs.set_stop_deadline(run.id, clock_.now() + grace_); });
+  } else if (clock_.now() >= *run.stop_deadline) {
+    launcher_.kill(*run.process);
   }
-  if (wants_no_checkpoint(run)) return launcher_.kill(*run.process);
-  // A stop that an earlier daemon began is asked for again: whether its signal went out is not known.
-  if (asked_to_leave_.insert(run.id).second) launcher_.terminate(*run.process);
-  if (run.stop_deadline && clock_.now() >= *run.stop_deadline) launcher_.kill(*run.process);
 }
 
 void RunStops::forget(db::RunId run) {

@@ -7,6 +7,7 @@ namespace moelab::server {
 namespace {
 
 constexpr std::size_t kDevicesNamed = 4;
+constexpr std::chrono::seconds kLongestBackoff{60};
 
 std::vector<const QueuedRun*> in_order(const std::vector<QueuedRun>& queue) {
   std::vector<const QueuedRun*> order;
@@ -61,7 +62,8 @@ class Decider {
   std::string why_not(const QueuedRun& run) {
     if (!run.waits_for.empty()) return run.waits_for;
     if (!situation_.closed.empty()) return situation_.closed;
-    if (run.not_before && *run.not_before > now_) return "waits until " + core::to_rfc3339(*run.not_before) + " after a failure";
+    // Further off than any back-off: the clock was set back while no daemon was there to see it.
+    if (run.not_before && *run.not_before > now_ && *run.not_before <= now_ + kLongestBackoff) return "waits until " + core::to_rfc3339(*run.not_before) + " after a failure";
     if (situation_.most_at_once > 0 && running_ >= situation_.most_at_once)
       return "waits: this server runs " + std::to_string(situation_.most_at_once) + " at once";
     for (const std::int64_t experiment : run.experiments) {

@@ -57,7 +57,7 @@ Situation gather_situation(db::Connection& connection, const std::vector<DeviceS
     run.priority = entry.priority;
     run.queued_at = entry.queued_at;
     run.not_before = entry.not_before;
-    run.kind = kind_wanted(entry.resources, has_gpus, rules.slurm_by_default);
+    run.kind = kind_wanted(entry.resources, entry.on_gpu.value_or(has_gpus), rules.slurm_by_default);
     run.experiments = listed_by(entry.id);
     if (const auto found = waits_for.find(entry.id); found != waits_for.end()) run.waits_for = std::move(found->second);
     run.forced = !entry.forced_device.empty();

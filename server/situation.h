@@ -20,7 +20,7 @@ struct SituationRules {
 Situation gather_situation(db::Connection& connection, const std::vector<DeviceStanding>& devices, bool has_gpus,
                            const SituationRules& rules);
 
-// The kind of device a run asks for.
+// The kind of device a run asks for. has_gpus: what a run takes that leaves the choice open.
 DeviceKind kind_wanted(const db::Resources& resources, bool has_gpus, bool slurm_by_default);
 
 }  // namespace moelab::server

@@ -15,6 +15,7 @@ namespace {
 constexpr std::chrono::seconds kPartitionsKept{60};
 constexpr std::chrono::seconds kFirstContact{30};  // between two tries where there may be no Slurm at all
 constexpr std::chrono::seconds kKillAgain{5};  // between two orders to kill the same job: the first needs its time
+constexpr std::chrono::minutes kLateJob{5};  // after sbatch did not answer
 
 }  // namespace
 
@@ -149,7 +150,7 @@ void SlurmLauncher::sweep(const std::vector<SlurmJob>& answer) {
       if (seen.state != "COMPLETING") unknown.push_back(seen.id);
     }
     leaving_ = std::move(leaving);
-    sweep_due_ = !leaving_.empty();
+    sweep_due_ = !leaving_.empty() || std::chrono::steady_clock::now() < sweep_until_;
   }
   for (const std::int64_t number : unknown) give(number, [&] { client_.cancel(number); });
 }
@@ -197,7 +198,8 @@ db::ProcessIdentity SlurmLauncher::spawn(const LaunchRequest& request) {
     if (e.kind() == core::ErrorKind::unreachable) {
       const std::lock_guard lock(mutex_);
       trouble_ = std::string("Slurm does not answer: ") + e.what();
-      sweep_due_ = true;  // the job may have been made all the same
+      sweep_due_ = true;  // the job may have been made all the same, or still be
+      sweep_until_ = std::chrono::steady_clock::now() + kLateJob;
     }
     throw;
   }
@@ -267,17 +269,17 @@ void SlurmLauncher::forget(const db::ProcessIdentity& process) {
   jobs_.erase(process.pid);
 }
 
-void SlurmLauncher::terminate(const db::ProcessIdentity& process) {
+bool SlurmLauncher::terminate(const db::ProcessIdentity& process) {
   bool pending = true;
   {
     const std::lock_guard lock(mutex_);
     Job& known = job(process);
-    if (known.exit || known.stop != Stop::none) return;
+    if (known.exit || known.stop != Stop::none) return known.exit || known.stop_told;
     known.stop = Stop::terminate;
     known.stop_told = false;
     pending = !known.seen || is_pending(*known.seen);
   }
-  tell_stop(process.pid, Stop::terminate, pending);
+  return tell_stop(process.pid, Stop::terminate, pending);
 }
 
 void SlurmLauncher::kill(const db::ProcessIdentity& process) {
@@ -296,7 +298,7 @@ void SlurmLauncher::kill(const db::ProcessIdentity& process) {
 }
 
 // What is not known to run is taken out of Slurm's queue. Should it have begun meanwhile, the next answer says so, and it gets the signal.
-void SlurmLauncher::tell_stop(std::int64_t number, Stop stop, bool pending) {
+bool SlurmLauncher::tell_stop(std::int64_t number, Stop stop, bool pending) {
   bool done = false;
   if (pending) {
     give(number, [&] { client_.cancel_if_pending(number); });
@@ -307,12 +309,15 @@ void SlurmLauncher::tell_stop(std::int64_t number, Stop stop, bool pending) {
   }
   const std::lock_guard lock(mutex_);
   if (const auto found = jobs_.find(number); found != jobs_.end()) found->second.stop_told = done;
+  return done;
 }
 
 std::string SlurmLauncher::waits(const db::ProcessIdentity& process) const {
   const std::lock_guard lock(mutex_);
   const auto found = jobs_.find(process.pid);
-  if (found == jobs_.end() || !found->second.seen || !is_pending(*found->second.seen)) return "";
+  if (found == jobs_.end() || !found->second.seen) return "";
+  if (found->second.seen->state == "SUSPENDED") return "Slurm job " + std::to_string(process.pid) + " is suspended";
+  if (!is_pending(*found->second.seen)) return "";
   return "Slurm job " + std::to_string(process.pid) + " waits: " + found->second.seen->reason;
 }
 

@@ -43,7 +43,7 @@ class SlurmLauncher final : public Launcher {
   // This and the following throw Error(conflict) for a job of another cluster than this daemon talks to: nobody here can tell.
   std::optional<Exit> poll(const db::ProcessIdentity& process) override;
   void forget(const db::ProcessIdentity& process) override;
-  void terminate(const db::ProcessIdentity& process) override;
+  bool terminate(const db::ProcessIdentity& process) override;
   void kill(const db::ProcessIdentity& process) override;
   std::string waits(const db::ProcessIdentity& process) const override;
 
@@ -76,7 +76,7 @@ class SlurmLauncher final : public Launcher {
   void sweep(const std::vector<SlurmJob>& answer);
   void repeat_orders();
   void open_gate(std::int64_t number);
-  void tell_stop(std::int64_t number, Stop stop, bool pending);
+  bool tell_stop(std::int64_t number, Stop stop, bool pending);
   template <class Order>
   bool give(std::int64_t number, Order&& order);
   Job& job(const db::ProcessIdentity& process);
@@ -93,6 +93,7 @@ class SlurmLauncher final : public Launcher {
   std::map<std::int64_t, Job> jobs_;  // by number
   std::uint64_t questions_ = 0;
   bool sweep_due_ = true;
+  std::chrono::steady_clock::time_point sweep_until_{};  // a job that Slurm did not confirm may still come
   std::map<std::string, std::int64_t> leaving_;  // directory -> job without a run that has not ended yet
   std::vector<SlurmPartition> partitions_;
   std::chrono::steady_clock::time_point partitions_read_at_{};

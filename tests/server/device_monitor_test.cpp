@@ -135,7 +135,7 @@ TEST_CASE("a desktop that draws with little memory does not hold the GPU") {
   CHECK(t.states() == "free");
 }
 
-TEST_CASE("a leased GPU shows its runs and whose its processes are; its hold-down starts when the lease ends") {
+TEST_CASE("a leased GPU shows its runs and whose its processes are; its hold-down starts when the lease ends, if somebody else was there") {
   Watched t(2);
   t.make_free();
   t.gpu(1).processes = {process(50, 500, 50), process(51, 100, 50), process(1, 10, 1)};
@@ -157,6 +157,24 @@ TEST_CASE("a leased GPU shows its runs and whose its processes are; its hold-dow
   CHECK(t.states() == "free busy");
   t.clock.advance(3s);
   CHECK(t.states() == "free free");
+}
+
+TEST_CASE("a GPU that was ours alone and was given back clean is free at once") {
+  Watched t(1);
+  t.make_free();
+  const server::Lease lease = t.lease(7, 50);
+  t.gpu(0).processes = {process(50, 5700, 50)};
+  t.gpu(0).memory_used_mb = 6000;
+  CHECK(t.states({lease}) == "leased");
+  t.clock.advance(1s);
+  t.gpu(0).processes.clear();
+  t.gpu(0).memory_used_mb = 300;
+  CHECK(t.states({gone(lease)}) == "leased");
+  CHECK(t.states() == "free");
+  t.gpu(0).utilization_pct = 90;
+  CHECK(t.states() == "busy");
+  t.gpu(0).utilization_pct = 0;
+  CHECK(t.states() == "busy");  // from now on like any other
 }
 
 TEST_CASE("a worker of ours on a GPU that it was not granted is named as such") {

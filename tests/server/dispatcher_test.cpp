@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "server/situation.h"
 #include "tests/server/workshop.h"
 
 using namespace moelab;
@@ -241,4 +242,93 @@ TEST_CASE("the clock's jump is followed even if the first try cannot be stored")
   watch.look([&](std::chrono::milliseconds by) { told = by; });
   CHECK(told == 2h);
   watch.look([](auto) { FAIL("told twice"); });
+}
+
+TEST_CASE("a person's retry has the whole time limit again") {
+  test::Workshop shop;
+  const std::int64_t id = shop.running_run("a", {.gpus = 0, .timeout_s = 60, .max_restarts = 3});
+  shop.worker(id).journal->loss(1, 5.0);
+  shop.home.clock.advance(60s);
+  shop.tick(1);
+  REQUIRE(shop.worker(id).terminated);
+  shop.leaves(id, "preempted", core::kExitPreempted);
+  shop.tick(1);
+  REQUIRE(shop.state(id) == RunState::timed_out);
+  CHECK_FALSE(shop.act(RunVerb::retry, id));
+  shop.tick(1);
+  CHECK(shop.worker(id).request.time_left == 60s);
+  shop.starts(id);
+  shop.home.clock.advance(50s);
+  shop.tick(2);
+  CHECK(shop.state(id) == RunState::running);
+  CHECK_FALSE(shop.worker(id).terminated);
+  CHECK(shop.home.run(id).runtime_ms > 59'000);  // what it took is not forgotten
+}
+
+TEST_CASE("the grace begins when the worker was reached") {
+  test::Workshop shop;
+  const std::int64_t id = shop.running_run("a");
+  CHECK_FALSE(shop.act(RunVerb::pause, id));
+  shop.launcher.reachable = false;
+  shop.tick(20);
+  CHECK_FALSE(shop.worker(id).killed);
+  shop.launcher.reachable = true;
+  shop.tick(4);
+  CHECK(shop.worker(id).terminated);
+  CHECK_FALSE(shop.worker(id).killed);
+  shop.tick(3);
+  CHECK(shop.worker(id).killed);
+}
+
+TEST_CASE("what a person asks while a worker cannot be started stands") {
+  for (const auto& [verb, to] : {std::pair(RunVerb::cancel, RunState::cancelled), std::pair(RunVerb::pause, RunState::paused)}) {
+    test::Workshop shop;
+    const std::int64_t id = shop.home.add_run("a");
+    shop.home.bus.run_changed(id);
+    shop.launcher.refuses = "no more processes";
+    shop.launcher.before_refusing = [&shop, id = id, verb = verb] { CHECK_FALSE(shop.act(verb, id)); };
+    shop.tick(1);
+    CHECK(shop.state(id) == to);
+    shop.launcher.refuses.clear();
+    shop.tick(20);
+    CHECK(shop.state(id) == to);
+  }
+}
+
+TEST_CASE("a run that is taken away before its first step again and again ends") {
+  test::Workshop shop;
+  const std::int64_t id = shop.running_run("a", {.gpus = 0, .max_restarts = 1});
+  shop.leaves(id, "preempted", core::kExitPreempted);
+  shop.tick(1);
+  CHECK(shop.home.run(id).restarts == 1);
+  shop.tick(2);
+  shop.starts(id);
+  shop.worker(id).journal->loss(1, 5.0);
+  shop.leaves(id, "preempted", core::kExitPreempted);
+  shop.tick(1);
+  CHECK(shop.home.run(id).restarts == 1);  // it came further
+  REQUIRE(shop.state(id) == RunState::starting);
+  shop.starts(id);
+  shop.leaves(id, "preempted", core::kExitPreempted);
+  shop.tick(1);
+  CHECK(shop.state(id) == RunState::failed);
+  CHECK(shop.home.run(id).reason == "somebody stopped the worker, before its first step; restarts are used up");
+}
+
+TEST_CASE("a run that leaves the choice open goes on on the kind of device where it began, until it is run again") {
+  test::Workshop shop;
+  const std::int64_t id = shop.running_run("a", {.max_restarts = 3});
+  CHECK(shop.home.run(id).on_gpu == false);
+  shop.worker(id).journal->loss(1, 5.0);
+  const auto kind = [&] {
+    return shop.home.database.read([&](db::Connection& c) { return server::gather_situation(c, {}, true, {}).queue.at(0).kind; });
+  };
+  shop.leaves(id, "preempted", core::kExitPreempted);
+  shop.set_mode(server::QueueMode::Kind::held);
+  shop.tick(1);
+  REQUIRE(shop.state(id) == RunState::queued);
+  CHECK(kind() == server::DeviceKind::cpu);  // although there are GPUs now
+  CHECK_FALSE(shop.act(RunVerb::cancel, id));
+  CHECK_FALSE(shop.act(RunVerb::rerun, id));
+  CHECK(kind() == server::DeviceKind::gpu);
 }

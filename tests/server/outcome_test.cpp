@@ -23,6 +23,7 @@ struct Case {
   RunState to;
   bool restart;
   server::Allowed allowed = {};
+  bool came_further = true;  // it has made a step in this attempt
 };
 
 const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2, {}, false}, kExit75{75, {}, false},
@@ -30,7 +31,8 @@ const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2
 const server::Exit kRebooted{{}, {}, false, true}, kTakenAway{{}, {}, false, false, "the node failed", true};
 const db::FinalWord kCompleted{"completed", "", ""}, kFailed{"failed", "data", "no tokens"}, kPruned{"pruned", "collapse", "step 300"},
     kPreempted{"preempted", "", ""}, kMemory{"failed", "internal", "CUDA out of memory. Tried to allocate 2 GiB"},
-    kCpuMemory{"failed", "internal", "std::bad_alloc"};
+    kCpuMemory{"failed", "internal", "std::bad_alloc"}, kCuda{"failed", "internal", "CUDA error: unspecified launch failure"},
+    kCublas{"failed", "internal", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"};
 
 }  // namespace
 
@@ -70,6 +72,12 @@ TEST_CASE("every way an attempt can end") {
       {"on a device that is not its own", stopping, StopIntent::misplaced, kKilled, {}, 0, failed, false},
       {"the machine was started again", running, {}, kRebooted, {}, 3, queued, false},
       {"its place took it away", running, {}, kTakenAway, {}, 3, queued, false},
+      {"its place took it away before its first step", running, {}, kTakenAway, {}, 0, queued, true, {}, false},
+      {"somebody sent SIGTERM before its first step", running, {}, kExit75, kPreempted, 0, queued, true, {}, false},
+      {"again and again", running, {}, kExit75, kPreempted, 3, failed, false, {}, false},
+      {"a CUDA error, which may be the device's", running, {}, kExit1, kCuda, 0, queued, true},
+      {"a CUDA error, restarts used up", running, {}, kExit1, kCuda, 3, failed, false},
+      {"cuBLAS finds no memory", running, {}, kExit1, kCublas, 0, out_of_memory, false},
       {"out of memory, may be halved", running, {}, kExit1, kMemory, 3, queued, false, {2}},
       {"the kernel's OOM killer, may be halved", running, {}, kOom, {}, 3, queued, false, {4}},
       {"out of memory while being cancelled", stopping, StopIntent::cancel, kExit1, kMemory, 0, cancelled, false, {2}},
@@ -82,6 +90,7 @@ TEST_CASE("every way an attempt can end") {
     run.stop_intent = c.intent;
     run.restarts = c.restarts;
     run.resources.max_restarts = 3;
+    if (c.came_further) run.pace_step = 1;
     const db::AttemptEnd end = server::judge(run, c.exit, c.word, c.allowed, at_s(0));
     CHECK(core::to_string(end.to) == core::to_string(c.to));
     CHECK(end.counts_as_restart == c.restart);

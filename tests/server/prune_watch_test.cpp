@@ -119,6 +119,20 @@ TEST_CASE("a baseline and a run that somebody else counts on are spared, and sti
   CHECK(t.look(watch) == Pruned::Runs{worse});
 }
 
+TEST_CASE("a run that another experiment measures against goes on") {
+  for (const bool measured_against : {true, false}) {
+    Pruned t;
+    const db::ExperimentId id = t.experiment("e", kAsha), other = t.experiment("other", "");
+    t.live(id, "good", {1});
+    const std::int64_t weak = t.live(id, "weak", {2});
+    const std::int64_t measured = t.add_run("measured");
+    const std::string key = measured_against ? t.run(weak).key : "";
+    t.database.write([&](db::Connection& c) { db::ExperimentStore(c).put_member({other, "", "measured", measured, "weak", key, "", {}}); });
+    server::PruneWatch watch(t.database);
+    CHECK(t.look(watch) == (measured_against ? Pruned::Runs{} : Pruned::Runs{weak}));
+  }
+}
+
 TEST_CASE("runs that do not train, and experiments without a rule, are left alone") {
   Pruned t;
   const db::ExperimentId id = t.experiment("e", kAsha), without = t.experiment("without", "");

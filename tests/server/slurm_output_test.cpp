@@ -29,6 +29,7 @@ std::map<std::int64_t, server::SlurmJob> recorded_jobs() {
 
 db::AttemptEnd judged(const server::Exit& exit, const std::optional<std::string>& word, std::optional<db::StopIntent> asked = {}) {
   db::RunRow run;
+  run.pace_step = 1;  // it came further
   run.state = asked ? core::RunState::stopping : core::RunState::running;
   run.stop_intent = asked;
   run.resources.max_restarts = 3;

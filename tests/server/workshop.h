@@ -2,6 +2,7 @@
 // scheduler; workers that do what the test says and outlive a restart of the daemon; two CPU slots.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,7 +30,10 @@ class ScriptedLauncher final : public server::Launcher {
  public:
   explicit ScriptedLauncher(const server::HomePaths& paths) : paths_(paths) {}
   db::ProcessIdentity spawn(const server::LaunchRequest& request) override {
-    if (!refuses.empty()) throw core::Error(refusal, refuses);
+    if (!refuses.empty()) {
+      if (before_refusing) before_refusing();
+      throw core::Error(refusal, refuses);
+    }
     ScriptedWorker worker;
     worker.run = request.run_id;
     worker.request = request;
@@ -51,7 +55,10 @@ class ScriptedLauncher final : public server::Launcher {
   }
   void forget(const db::ProcessIdentity&) override {}
   std::string waits(const db::ProcessIdentity&) const override { return waiting; }
-  void terminate(const db::ProcessIdentity& p) override { workers.at(p.pid).terminated = true; }
+  bool terminate(const db::ProcessIdentity& p) override {
+    workers.at(p.pid).terminated = workers.at(p.pid).terminated || reachable;
+    return reachable;
+  }
   void kill(const db::ProcessIdentity& p) override {
     ScriptedWorker& worker = workers.at(p.pid);
     worker.killed = true;
@@ -61,8 +68,10 @@ class ScriptedLauncher final : public server::Launcher {
   std::map<std::int64_t, ScriptedWorker> workers;  // by pid
   std::string boot = "boot";
   std::string refuses;  // why no worker can be started; empty = it can
+  std::function<void()> before_refusing;  // what happens meanwhile
   core::ErrorKind refusal = core::ErrorKind::storage;
   std::string waiting;  // what a released worker waits for
+  bool reachable = true;  // a SIGTERM gets through
 
  private:
   const server::HomePaths& paths_;

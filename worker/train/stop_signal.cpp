@@ -9,7 +9,7 @@ namespace {
 volatile sig_atomic_t stop_flag = 0;
 
 void on_signal(int number) {
-  if (stop_flag != 0) ::_exit(128 + number);
+  if (stop_flag != 0 && number == SIGINT) ::_exit(128 + number);
   stop_flag = 1;
 }
 

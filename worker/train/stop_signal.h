@@ -4,7 +4,8 @@
 
 namespace moelab::worker {
 
-// SIGTERM and SIGINT set the flag; a second one ends the process at once with 128 + its number. System calls are
+// SIGTERM and SIGINT set the flag. After that a SIGINT, a person's, ends the process at once with 130; a further SIGTERM does nothing,
+// for a daemon that was started again, or Slurm, may send one while the last checkpoint is being written. System calls are
 // interrupted (EINTR), so that waiting for a lock notices.
 void install_stop_signals();
 bool stop_requested();

@@ -164,6 +164,12 @@ Ending train(const TrainRunOptions& options, EventSink& events) {
                   {"tokens_per_step", trainer.tokens_per_step()},
                   {"micro_batch_divisor", run.micro_batch_divisor}});
   events.emit(EventType::started, trainer.step(), started);
+  if (trainer.device_kind_changed()) {
+    const std::string message = std::string("goes on on ") + (device.is_cpu() ? "the CPU, it began on a GPU" : "a GPU, it began on the CPU") +
+                                ": the random numbers of routing start anew, and rounding differs from here on";
+    log_warning("%s", message.c_str());
+    events.emit(EventType::alert, trainer.step(), {{"code", "device_kind_changed"}, {"message", message}});
+  }
   if (run.micro_batch_divisor > 1) {
     const std::string message = describe_division(config, run.micro_batch_divisor);
     log_warning("%s", message.c_str());

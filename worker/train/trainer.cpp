@@ -397,10 +397,13 @@ void Trainer::resume(const Checkpoint& checkpoint) {
   std::map<std::string, torch::Tensor> meter;
   for (const auto& [name, tensor] : meter_.state()) meter[name] = required(state.tensors, kMeter + name);
   meter_.restore(meter);
+  const bool saved_on_device = state.tensors.contains(std::string(kRng) + "device");
   for (auto& [name, generator] : generators(device_)) {
+    if (name == "device" && !saved_on_device) continue;
     const std::lock_guard lock(generator.mutex());
     generator.set_state(required(state.tensors, kRng + name).clone());
   }
+  device_kind_changed_ = saved_on_device == device_.is_cpu();
   batcher_.seek(state.data_position);
   step_ = saved_step_ = state.step;
   evaluated_step_ = state.evaluated_step;

@@ -58,6 +58,8 @@ class Trainer {
 
   // Continues from a checkpoint of this run, bit for bit. The weights are loaded too.
   void resume(const Checkpoint& checkpoint);
+  // The checkpoint was written on the CPU and this is a GPU, or the other way round: then not bit for bit.
+  bool device_kind_changed() const { return device_kind_changed_; }
   // Trains to the last step, or until stop_requested. preempted: what was done is in a checkpoint.
   // Throws Error(storage) when the checkpoint it ends with cannot be written; the older ones are untouched.
   TrainingEnd run();
@@ -117,6 +119,7 @@ class Trainer {
   std::string left_out_because_;  // code of the alert on the checkpoints left out since the last one; empty: none
   std::int64_t saved_step_ = 0;  // newest checkpoint, and whether it came after that step's evaluation
   bool saved_evaluated_ = false;
+  bool device_kind_changed_ = false;
   std::int64_t evaluated_step_ = 0;
   std::int64_t non_finite_steps_ = 0;
   std::string pruned_by_, pruned_because_;

@@ -153,6 +153,7 @@ void Machine::train(Worker& worker, bool trouble) {
     worker.journal->started(worker.step, kMaxSteps);
   } else if ((worker.asked_to_leave && !worker.deaf) || (trouble && one_in(120))) {  // asked by us, or by somebody
     save(worker);
+    if (!worker.moved) ++crashes[worker.run];  // taken away before its first step
     leave(worker, "preempted", "", core::kExitPreempted);
   } else if (trouble && one_in(80)) {
     leave(worker, "failed", one_in(2) ? "out_of_memory" : "data", core::kExitRunFailed);
@@ -160,6 +161,7 @@ void Machine::train(Worker& worker, bool trouble) {
     leave(worker, "completed", "", core::kExitDone);
   } else {
     ++worker.step;
+    worker.moved = true;
     worker.journal->loss(worker.step, static_cast<double>(100 * worker.attempt + worker.step));
     if (worker.step % kSaveEvery == 0) save(worker);
   }

@@ -38,6 +38,7 @@ struct Worker {
   bool deaf = false;   // to SIGTERM
   bool hung = false;   // lives and does nothing
   bool child = true;   // of the daemon that lives now
+  bool moved = false;  // it has journalled a step
   std::chrono::nanoseconds progressed_at{}, spawned_at{}, ended_at{};  // steady
   std::optional<std::chrono::nanoseconds> asked_at;                    // steady: the first SIGTERM
   bool seen_astray = false;                                            // a reading showed it on a GPU that is not its own

@@ -63,7 +63,7 @@ class SimulatedLauncher final : public server::Launcher {
   void forget(const db::ProcessIdentity& process) override {
     if (Worker* worker = machine_.find(process)) machine_.turn_away(*worker);
   }
-  void terminate(const db::ProcessIdentity& process) override {
+  bool terminate(const db::ProcessIdentity& process) override {
     Worker* worker = machine_.find(process);
     if (worker && worker->alive) {
       checks_.terminate(*worker);
@@ -71,6 +71,7 @@ class SimulatedLauncher final : public server::Launcher {
     }
     fate_.strike();
     if (worker) worker->asked_to_leave = true;
+    return true;
   }
   void kill(const db::ProcessIdentity& process) override {
     fate_.strike();

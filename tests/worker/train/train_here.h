@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,14 @@ struct Outcome {
   std::vector<double> losses;
   std::map<std::string, double> values;
   int pieces_of_work = 0;
+  bool device_kind_changed = false;
 };
 
 // Trains in this process, journal and checkpoints in <dir>/<name>; goes on from the newest checkpoint there.
-// stop_after: how many times the trainer may ask whether to stop before it is told to.
+// change: what is done to that checkpoint first. stop_after: how many times the trainer may ask whether to stop before it is told to.
 inline Outcome train(const core::RunConfig& config, const TemporaryDirectory& dir, const std::string& name, int attempt = 1,
-                     int stop_after = 1 << 30, std::int64_t micro_batch_divisor = 1) {
+                     int stop_after = 1 << 30, std::int64_t micro_batch_divisor = 1,
+                     const std::function<void(Checkpoint&)>& change = [](Checkpoint&) {}) {
   const std::filesystem::path run_dir = dir.path() / name;
   std::filesystem::create_directories(run_dir);
   const TrainingData data = load(config, dir);
@@ -52,9 +55,12 @@ inline Outcome train(const core::RunConfig& config, const TemporaryDirectory& di
                    .last_evaluation = [&](std::int64_t step, const RoutingShares& domains) { artifacts.write(step, model, domains); },
                    .micro_batch_divisor = micro_batch_divisor,
                    .work_done = [&] { ++pieces_of_work; }});
-  if (const auto checkpoint = checkpoints.newest_good([](const std::string&) {})) trainer.resume(*checkpoint);
+  if (auto checkpoint = checkpoints.newest_good([](const std::string&) {})) {
+    change(*checkpoint);
+    trainer.resume(*checkpoint);
+  }
   const TrainingEnd end = trainer.run();
-  Outcome outcome{end, {}, trainer.last_values(), pieces_of_work};
+  Outcome outcome{end, {}, trainer.last_values(), pieces_of_work, trainer.device_kind_changed()};
   for (const auto& event : events_of(run_dir, core::EventType::metrics)) {
     const auto& loss = event.payload["values"]["train/loss"];
     outcome.losses.push_back(loss.is_number() ? loss.get<double>() : std::nan(""));

@@ -205,6 +205,15 @@ bool kept_by(const core::TrainConfig& train, const std::string& name) {
   return (expert && train.freeze_experts) || (router && train.freeze_router) || (!expert && !router && train.freeze_trunk);
 }
 
+TEST_CASE("what began on a GPU can go on on the CPU, and the trainer knows it") {
+  const TemporaryDirectory dir;
+  const core::RunConfig config = test::small_config(dir);
+  const auto from_a_gpu = [](Checkpoint& checkpoint) { checkpoint.state.tensors["rng.device"] = torch::zeros({16}, torch::kUInt8); };
+  REQUIRE(train(config, dir, "a", 1, 17).end == TrainingEnd::preempted);
+  CHECK(train(config, dir, "a", 2, 17, 1, from_a_gpu).device_kind_changed);
+  CHECK_FALSE(train(config, dir, "a", 3).device_kind_changed);
+}
+
 TEST_CASE("frozen weights keep their bits without decay, all others move, and a resumed run ends with the same bits") {
   const TemporaryDirectory dir;
   for (int frozen = 1; frozen < 7; ++frozen) {

@@ -1,0 +1,4 @@
+-- Whether what a run has trained so far was trained on a GPU: a run that leaves the choice open goes on where it began. NULL = not begun.
+ALTER TABLE runs ADD COLUMN on_gpu INTEGER;
+-- Running time that counts no more against resources.timeout: a person has said `retry` since.
+ALTER TABLE runs ADD COLUMN forgiven_ms INTEGER NOT NULL DEFAULT 0;
