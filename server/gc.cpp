@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "db/retention_store.h"
 #include "db/run_store.h"
 #include "server/disk_guard.h"
 #include "server/home_listing.h"
@@ -79,6 +80,7 @@ class Collector {
       const std::optional<db::RunRow> run = db::RunStore(c).find(*drop.run);
       const HeldRun* then = planned(*drop.run);
       if (!run || !then || run->state != then->state) return "the run has changed meanwhile";
+      if (!then->needed && !db::RetentionStore(c).dependents(*drop.run).empty()) return "another run needs it meanwhile";
       trash_.take(path);
       return "";
     });

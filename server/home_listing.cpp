@@ -62,8 +62,15 @@ struct Known {
   std::map<std::int64_t, core::CheckpointConfig> keep;
   std::map<std::int64_t, std::set<std::string>> best;  // relative paths
   std::set<std::int64_t> needed;
-  std::set<std::string> origins;
+  std::set<std::string> origins;  // real paths
 };
+
+// Without links: a home, and a checkpoint in it, may be known by several names.
+std::string real_path(const fs::path& path) {
+  std::error_code unknown;
+  const fs::path real = fs::weakly_canonical(path, unknown);
+  return (unknown ? path : real).string();
+}
 
 Known read_known(db::Database& database) {
   return database.read([](db::Connection& c) {
@@ -83,7 +90,7 @@ Known read_known(db::Database& database) {
       known.runs.emplace(run.id, std::move(run));
     }
     known.needed = retention.needed();
-    known.origins = retention.origins();
+    for (const std::string& origin : retention.origins()) known.origins.insert(real_path(origin));
     return known;
   });
 }
@@ -113,10 +120,9 @@ class Lister {
   HeldFile held(const fs::path& path) const { return {below_home(path), bytes_of(path), newest_change(path)}; }
 
   bool is_origin(const fs::path& directory) const {
-    return std::any_of(known_.origins.begin(), known_.origins.end(), [&](const std::string& origin) {
-      const std::string text = directory.string();
-      return origin == text || origin.starts_with(text + "/");
-    });
+    const std::string text = real_path(directory);
+    return std::any_of(known_.origins.begin(), known_.origins.end(),
+                       [&](const std::string& origin) { return origin == text || origin.starts_with(text + "/"); });
   }
 
   HeldRun run(std::int64_t id, const fs::path& directory) const {

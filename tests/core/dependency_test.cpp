@@ -69,6 +69,15 @@ TEST_CASE("a dependency is of the same seed where several have its name, and an 
   CHECK(run_called(plan, "fixed").waits_for == Names{"base/dense,seed=1"});
 }
 
+TEST_CASE("a name is first that of a run of the own experiment") {
+  const Plan plan = plan_of(R"(
+  - {name: base, variants: {dense: {train.lr: 1}}}
+  - {name: late, variants: {dense: {train.lr: 2}, up: {train.lr: 3, depends_on: dense}, other: {train.lr: 4, depends_on: base/dense}}}
+)");
+  CHECK(run_called(plan, "up").waits_for == Names{"late/dense"});
+  CHECK(run_called(plan, "other").waits_for == Names{"base/dense"});
+}
+
 TEST_CASE("depends_on is order only: keys stay, and run.json carries it") {
   const std::string text = "  - {name: base, variants: {a: {train.lr: 1}}}\n  - {name: late, variants: {b: {DEPENDS}}}\n";
   const auto with = [&](const std::string& depends) {

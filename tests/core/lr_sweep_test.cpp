@@ -165,6 +165,8 @@ TEST_CASE("a rule that prunes is read, travels as JSON, and is no part of the ke
     const PruneRule& sent = *plan->experiments[0].prune;
     CHECK(prune_rule_from_json(to_json(sent)) == sent);
   }
+  CHECK(with(", prune: {rule: asha, metric: train/loss, min_steps: 100, reduction: 5}").experiments[0].prune->reduction == 5);
+  CHECK(with(", prune: {rule: median, metric: train/loss, min_steps: 100}").experiments[0].prune->min_runs == 4);
   CHECK_THROWS_AS(prune_rule_from_json(nlohmann::json::object()), Error);
 
   PlanRequest request = request_for(with_experiments("  - {name: one, prune: {rule: asha, metric: train/loss, min_steps: 100}}\n"));

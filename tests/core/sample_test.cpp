@@ -82,6 +82,7 @@ TEST_CASE("numbers have six digits and stay within ends that have more") {
     CHECK(rate >= 0.12345678);
     CHECK(rate <= 0.12345699);
   }
+  for (const double rate : rates_of(sample_of("train.lr: {uniform: [0.12345612, 0.12345634]}", 50))) CHECK(rate >= 0.12345612);
 }
 
 TEST_CASE("a sample is one dimension: it multiplies with variants and seeds, and exclude sees it") {

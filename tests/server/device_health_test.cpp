@@ -69,11 +69,13 @@ TEST_CASE("three failures in a row of two runs or more are a quarantine; one run
   CHECK(row.quarantined_until == kNow + 30min);
   CHECK(row.quarantine_reason == "the last 3 attempts on it failed (runs 1 and 2)");
   CHECK(row.failures == 0);
+  CHECK(fail(row, {3, 3, 3}).quarantines == 1);  // runs from before it are no second witnesses
   CHECK(fail({}, {1, 2, 3}).quarantine_reason == "the last 3 attempts on it failed (runs 1, 2 and 3)");
 }
 
 TEST_CASE("a completed run between them clears the count") {
   CHECK_FALSE(fail(server::after_success(fail({}, {1, 2})), {3, 4}).quarantined_until);
+  CHECK_FALSE(fail(server::after_success(fail({}, {1, 2})), {3, 3, 3}).quarantined_until);
 }
 
 TEST_CASE("each quarantine lasts twice as long as the one before, up to a day; a completed run starts over") {

@@ -135,6 +135,19 @@ TEST_CASE("a desktop that draws with little memory does not hold the GPU") {
   CHECK(t.states() == "free");
 }
 
+TEST_CASE("idle is a share of a small GPU's memory, and a gigabyte of a large one's") {
+  Watched t(2);
+  t.gpu(0).memory_total_mb = 8 * 1024;
+  t.gpu(0).memory_used_mb = 409;
+  t.gpu(1).memory_total_mb = 80 * 1024;
+  t.gpu(1).memory_used_mb = 1024;
+  t.make_free();
+  CHECK(t.states() == "free free");
+  t.gpu(0).memory_used_mb = 410;
+  t.gpu(1).memory_used_mb = 1025;
+  CHECK(t.states() == "busy busy");
+}
+
 TEST_CASE("a leased GPU shows its runs and whose its processes are; its hold-down starts when the lease ends, if somebody else was there") {
   Watched t(2);
   t.make_free();
@@ -191,6 +204,8 @@ TEST_CASE("a GPU counts as released when the processes of the run are off it and
   Watched t(1);
   t.make_free();
   const server::Lease lease = t.lease(7, 50);
+  t.states({lease});
+  CHECK_FALSE(t.monitor.is_released("gpu0", 7));  // its worker has yet to use it
   t.gpu(0).memory_used_mb = 8300;
   t.gpu(0).processes = {process(50, 8000, 50)};
   t.states({lease});
@@ -234,6 +249,8 @@ TEST_CASE("a GPU counts as released when the processes of the run are off it and
 
 TEST_CASE("a forced run need only give back what it took") {
   Watched t(1);
+  t.make_free();
+  t.states({t.lease(6, 40)});  // an earlier run, when nobody else was there: that counts no more
   t.gpu(0).memory_used_mb = 5000;  // somebody's whom nobody sees
   t.states();
   t.clock.advance(1s);
@@ -254,6 +271,12 @@ TEST_CASE("of a run that an earlier daemon started nobody knows what was in use 
   t.gpu(0).memory_used_mb = 9000;
   t.states();  // a daemon reads the devices before it knows its runs
   t.states({adopted});
+  SUBCASE("alone") {}
+  SUBCASE("nor what was there before the two, when another one joins it") {
+    const server::Lease joined = t.lease(8, 60);
+    t.states({adopted, joined});
+    t.states({adopted, gone(joined)});
+  }
   t.states({gone(adopted)});
   CHECK_FALSE(t.monitor.is_released("gpu0", 7));
 }
@@ -307,6 +330,21 @@ TEST_CASE("one of several runs on a GPU is released when its processes are off i
   CHECK_FALSE(t.monitor.is_released("gpu0", 2));
 }
 
+TEST_CASE("of runs that end together on a GPU none is released before the memory is back") {
+  Watched t(1);
+  t.make_free();
+  const server::Lease a = t.lease(1, 50), b = t.lease(2, 60);
+  t.states({a, b});
+  t.gpu(0).memory_used_mb = 4300;
+  t.states({gone(a), gone(b)});
+  CHECK_FALSE(t.monitor.is_released("gpu0", 1));
+  CHECK_FALSE(t.monitor.is_released("gpu0", 2));
+  t.gpu(0).memory_used_mb = 300;
+  t.states({gone(a), gone(b)});
+  CHECK(t.monitor.is_released("gpu0", 1));
+  CHECK(t.monitor.is_released("gpu0", 2));
+}
+
 TEST_CASE("a CPU slot is released at once") {
   Watched t(0);
   server::Device slot;
@@ -338,6 +376,13 @@ TEST_CASE("what packing may count on") {
     t.gpu(0).processes = {process(50, 3900, 50), process(4711, 10)};
     t.states({lease});
     CHECK(t.monitor.standings()[0].why_not_shared == "gpu0 is used by pid 4711 of user anna (python train.py)");
+  }
+  SUBCASE("a desktop that draws is nobody who computes: its memory is left to it") {
+    t.gpu(0).processes = {process(50, 3900, 50), process(900, 120)};
+    t.gpu(0).processes[1].graphics = true;
+    t.states({lease});
+    CHECK(t.monitor.standings()[0].why_not_shared.empty());
+    CHECK(t.monitor.standings()[0].other_memory_mb == 500);
   }
   SUBCASE("it has a fault: nothing more is added") {
     t.gpu(0).fault = "has fallen off the bus";

@@ -232,18 +232,6 @@ TEST_CASE("hours in which the machine was down are no running time") {
   CHECK(shop.home.run(id).runtime_ms == 8000);
 }
 
-TEST_CASE("the clock's jump is followed even if the first try cannot be stored") {
-  test::ManualClock clock;
-  server::ClockWatch watch(clock);
-  clock.jump(2h);
-  CHECK_THROWS_AS(watch.look([](auto) { throw core::Error(core::ErrorKind::storage, "disk full"); }), core::Error);
-  clock.advance(1s);
-  std::chrono::milliseconds told{};
-  watch.look([&](std::chrono::milliseconds by) { told = by; });
-  CHECK(told == 2h);
-  watch.look([](auto) { FAIL("told twice"); });
-}
-
 TEST_CASE("a person's retry has the whole time limit again") {
   test::Workshop shop;
   const std::int64_t id = shop.running_run("a", {.gpus = 0, .timeout_s = 60, .max_restarts = 3});

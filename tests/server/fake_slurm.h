@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/slurm_client.h"
@@ -24,6 +26,7 @@ class FakeSlurm {
   std::map<std::string, int> asked;  // how often each command was run
   bool down = false;                 // the controller does not answer
   bool loses_answers = false;        // sbatch makes the job, and its answer is lost
+  std::function<void()> while_asked;  // happens once, between squeue's look and its answer
   bool has_accounting = true;
   std::string accounting_trouble;    // sacct's error
   std::string refusal;               // sbatch's error
@@ -59,7 +62,7 @@ class FakeSlurm {
     ++asked[command];
     if (down) return failed(command + ": error: Unable to contact slurm controller (connect failure)");
     if (command == "sbatch") return sbatch(arguments, environment);
-    if (command == "squeue") return said(squeue());
+    if (command == "squeue") return said(squeue(arguments));
     if (command == "sacct") return sacct(arguments.back());
     if (command == "sinfo") return said(partitions);
     if (command == "scontrol" && arguments[1] == "show") return said("AuthType = auth/munge\nClusterName             = " + cluster + "\n");
@@ -89,13 +92,15 @@ class FakeSlurm {
     return said(std::to_string(number) + "\n");
   }
 
-  std::string squeue() const {
+  std::string squeue(const std::vector<std::string>& arguments) {
+    const bool all = std::find(arguments.begin(), arguments.end(), "--states=all") != arguments.end();
     std::string text;
     for (const auto& [number, job] : jobs) {
-      if (job.forgotten) continue;
+      if (job.forgotten || (!all && job.state != "PENDING" && job.state != "RUNNING")) continue;
       text += std::to_string(number) + " |" + job.state + " |" + std::to_string(job.status) + " |0:10 |10:00 |" + job.reason + " |" +
               job.name + " |" + job.work_dir + " |\n";
     }
+    if (const auto meanwhile = std::exchange(while_asked, nullptr)) meanwhile();
     return text;
   }
 

@@ -5,11 +5,16 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <csignal>
+#include <thread>
 
 #include "db/file_store.h"
+#include "server/process_info.h"
 #include "server/trash.h"
 #include "tests/server/engine_fixture.h"
 
@@ -83,14 +88,51 @@ TEST_CASE("gc frees what an ended run does not keep, says so before, and touches
   CHECK(home.gc().plan.drops.empty());
 }
 
+TEST_CASE("how many checkpoints an ended run keeps is what its file says") {
+  GcHome home;
+  const std::int64_t run = home.ended_run("a", {1, 2, 3, 4, 5});
+  home.database.write([&](db::Connection& c) {
+    db::RunStore runs(c);
+    nlohmann::json spec = runs.spec(run);
+    spec["config"]["checkpoint"] = {{"keep_last", 3}, {"keep_best", 0}};
+    runs.update_spec(run, spec, runs.get(run).resources);
+  });
+  home.gc();
+  CHECK(home.checkpoints(run) == Names{"00000003", "00000004", "00000005"});
+}
+
+TEST_CASE("what an earlier attempt left half-written goes while the next one trains, and what that writes stays") {
+  GcHome home;
+  const std::int64_t run = home.add_run("a");
+  const fs::path old = home.paths.checkpoints(run) / ".tmp_step_00000001", fresh = home.paths.checkpoints(run) / ".tmp_step_00000002";
+  for (const fs::path& path : {old, fresh}) {
+    fs::create_directories(path);
+    test::write_text(path / "model.safetensors", "12345");
+  }
+  const fs::file_time_type now = fs::file_time_type::clock::now();  // the clock of tests began in 2023
+  for (const fs::path& path : {old, old / "model.safetensors"}) fs::last_write_time(path, now - std::chrono::hours(24 * 365 * 30));
+  home.database.write([&](db::Connection& c) { db::RunStore(c).begin_attempt(run, {"cpu0"}, home.clock.now()); });
+  home.gc();
+  CHECK(!fs::exists(old));
+  CHECK(fs::exists(fresh));
+}
+
 TEST_CASE("checkpoints another run depends on, or starts from by its path, stay even under a quota") {
   GcHome home;
   const std::int64_t dense = home.ended_run("dense", {1, 2, 3}), fine = home.ended_run("fine", {1, 2, 3});
-  const std::int64_t free = home.ended_run("free", {1, 2});
+  const std::int64_t free = home.ended_run("free", {1, 2}), linked = home.ended_run("far", {1, 2, 3});
+  const test::TempDir elsewhere;
+  fs::create_directory_symlink(home.paths.home(), elsewhere.path() / "lab");
   home.add_run("upcycled", {.gpus = 0}, 0, "key-dense");
   home.database.write([&](db::Connection& c) {
     db::NewRun run = test::new_run("tuned");
     run.spec["config"]["train"]["init_from"] = (home.paths.checkpoints(fine) / "step_00000003").string();
+    db::RunStore(c).insert(run, home.clock.now());
+    run.key = run.name = "linked";
+    run.spec["config"]["train"]["init_from"] = (elsewhere.path() / "lab/runs" / std::to_string(linked) / "checkpoints").string();
+    db::RunStore(c).insert(run, home.clock.now());
+    run.key = run.name = "lost";  // from a run that is not there: 30 is not 3
+    run.spec["config"]["train"]["init_from"] = (home.paths.checkpoints(10 * free) / "step_00000001").string();
     db::RunStore(c).insert(run, home.clock.now());
   });
   server::GcRules rules;
@@ -99,7 +141,38 @@ TEST_CASE("checkpoints another run depends on, or starts from by its path, stay 
   CHECK(!report.plan.within_quota);
   CHECK(home.checkpoints(dense) == Names{"00000001", "00000003"});
   CHECK(home.checkpoints(fine) == Names{"00000001", "00000003"});
+  CHECK(home.checkpoints(linked) == Names{"00000001", "00000003"});
   CHECK(home.checkpoints(free).empty());
+}
+
+TEST_CASE("a run that is queued again, or needed by a new one, after gc has looked keeps its checkpoints") {
+  GcHome home;
+  const std::int64_t again = home.ended_run("a", {1, 2, 3}, RunState::failed), dense = home.ended_run("dense", {1, 2, 3});
+  // Unused cache goes before checkpoints: its lock file tells that gc has looked. From then on it waits for our commit.
+  const fs::path entry = home.paths.cache() / "tokens/old";
+  fs::create_directories(entry);
+  fs::last_write_time(entry, fs::file_time_type::clock::now() - std::chrono::hours(24 * 900));
+  home.clock.advance(std::chrono::hours(24 * 365 * 30));
+  server::GcRules rules;
+  rules.quota_bytes = 1;
+  server::GcReport report;
+  std::thread gc;
+  home.database.write([&](db::Connection& c) {
+    gc = std::thread([&] { report = home.gc(rules); });
+    CHECK(test::eventually([&] { return fs::exists(home.paths.cache() / "tokens/old.lock"); }));
+    db::RunStore runs(c);
+    runs.requeue(again, false, "retried", home.clock.now());
+    db::NewRun fine = test::new_run("fine");
+    fine.depends_on = {"key-dense"};
+    runs.insert(fine, home.clock.now());
+  });
+  gc.join();
+  CHECK(home.checkpoints(again).size() == 3);
+  CHECK(home.checkpoints(dense).size() == 3);
+  CHECK(!fs::exists(entry));
+  REQUIRE(report.failed.size() == 6);
+  CHECK(report.failed[0].second == "another run needs it meanwhile");
+  CHECK(report.failed[5].second == "the run has changed meanwhile");
 }
 
 TEST_CASE("leftovers, strays and unused cache go; journals, locks and a cache entry in use stay") {
@@ -144,6 +217,27 @@ TEST_CASE("leftovers, strays and unused cache go; journals, locks and a cache en
   CHECK(report.plan.notes[0].find("runs/51 is of no known run but has a journal") == 0);
 }
 
+TEST_CASE("a directory that the database does not know stays while a worker trains in it") {
+  GcHome home;
+  fs::create_directories(home.paths.run(50));
+  const std::string variable = "MOELAB_RUN_DIR=" + home.paths.run(50).string();
+  const std::array<const char*, 2> environment{variable.c_str(), nullptr};
+  const pid_t worker = ::fork();
+  if (worker == 0) {
+    ::execle("/bin/sleep", "sleep", "600", nullptr, environment.data());
+    ::_exit(127);
+  }
+  REQUIRE(test::eventually([&] { return server::find_worker(home.paths.run(50).string()).has_value(); }));
+  const server::GcReport report = home.gc();
+  ::kill(worker, SIGKILL);
+  ::waitpid(worker, nullptr, 0);
+  CHECK(fs::exists(home.paths.run(50)));
+  REQUIRE(report.plan.notes.size() == 1);
+  CHECK(report.plan.notes[0].find("a worker trains in it") != std::string::npos);
+  home.gc();
+  CHECK(!fs::exists(home.paths.run(50)));
+}
+
 TEST_CASE("a trash that was filled and not emptied is put back or emptied, by what the database says") {
   GcHome home;
   const std::int64_t kept = home.ended_run("kept", {1});
@@ -163,4 +257,14 @@ TEST_CASE("a trash that was filled and not emptied is put back or emptied, by wh
     trash.take(home.paths.home() / "thing");
   }
   CHECK(trash.empty() == 10);
+  // What a link points to is not of the home.
+  const test::TempDir elsewhere;
+  test::write_text(elsewhere.path() / "corpus.txt", "12345");
+  for (const fs::path& target : {elsewhere.path(), elsewhere.path() / "corpus.txt"}) {
+    fs::create_symlink(target, home.paths.home() / "link");
+    CHECK(server::bytes_of(home.paths.home() / "link") == 0);
+    trash.take(home.paths.home() / "link");
+    CHECK(trash.empty() == 0);
+  }
+  CHECK(fs::exists(elsewhere.path() / "corpus.txt"));
 }

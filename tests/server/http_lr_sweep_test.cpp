@@ -92,7 +92,36 @@ TEST_CASE("rates tried before stay in the report while they may be compared, and
   t.sweep({{"rates", {1e-1}}, {"steps", 30}, {"warmup", 2}}, 201, {{"only", {"none"}}});
   CHECK(rates(1) == std::vector<double>{1e-1});        // none, now listed after bias
   CHECK(rates(0) == std::vector<double>{1e-3, 1e-2});  // bias is as it was
-  CHECK(t.get("/api/v1/runs/" + first.at("runs")[0].at("id").dump()).at("aliases").empty());
+  const std::string stale = first.at("runs")[0].at("id").dump();
+  CHECK(t.get("/api/v1/runs/" + stale).at("aliases").empty());
+  // Nor does a rebuilt database list it.
+  CHECK(json::parse(test::read_text(t.home.paths.listings(std::stoll(stale)))).at("listings").empty());
+}
+
+TEST_CASE("a sweep is reported for its own study and profile only, and other resources change no rate") {
+  SweptHome t;
+  const json rates = {{"rates", {1e-3}}, {"steps", 20}, {"warmup", 2}};
+  const std::string study = "/api/v1/experiments/" + t.submit().at("experiments")[0].at("id").dump() + "/lr-sweep";
+  t.sweep(rates, 201, {{"profile", "short"}});
+  std::string other = test::kMatrix;
+  other.replace(other.find("name: small"), 11, "name: other");
+  t.sweep(rates, 201, {{"source", other}});
+  t.get(study, 404);
+  t.sweep(rates);
+  CHECK(t.get(study).at("variants")[0].at("rates").size() == 1);
+  t.sweep({{"rates", {1e-2}}, {"steps", 20}, {"warmup", 2}}, 201, {{"overrides", {"resources.max_restarts=1", "checkpoint.keep_last=1"}}});
+  CHECK(t.get(study).at("variants")[0].at("rates").size() == 2);
+}
+
+TEST_CASE("points of a matrix are variants of their own") {
+  SweptHome t;
+  const std::string source = std::string(test::kMatrix) + "    matrix: {train.beta1: [0.8, 0.9]}\n";
+  const json submitted =
+      t.sweep({{"rates", {1e-3, 1e-2}}, {"steps", 20}, {"warmup", 2}}, 201, {{"only", {"balance"}}, {"source", source}});
+  const json report = t.get("/api/v1/experiments/" + submitted.at("experiments")[0].at("id").dump() + "/lr-sweep");
+  REQUIRE(report.at("variants").size() == 6);
+  CHECK(report.at("variants")[1].at("name") == "none,beta1=0.9");
+  CHECK(report.at("variants")[1].at("rates").size() == 2);
 }
 
 TEST_CASE("a sweep without values, or with wrong ones, is refused and nothing is queued") {

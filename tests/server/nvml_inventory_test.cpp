@@ -121,6 +121,13 @@ TEST_CASE("a preset CUDA_VISIBLE_DEVICES is the pool") {
   CHECK(t.inventory->note() == "Limited by CUDA_VISIBLE_DEVICES=1");
 }
 
+TEST_CASE("the pool stays the GPUs that it meant at first, whatever has their index later") {
+  Driver t(3, "1");
+  CHECK(t.ids() == "gpu1");
+  t.said["gpus"].erase(0);
+  CHECK(t.ids() == "gpu1");
+}
+
 TEST_CASE("GPUs in MIG mode are told") {
   Driver t(2);
   t.gpu(0)["mig"] = true;
@@ -154,11 +161,19 @@ TEST_CASE("GPUs keep their numbers when one of them vanishes, returns or is new"
   const nlohmann::json first = t.gpu(0);
   t.said["gpus"].erase(0);
   CHECK(t.ids() == "gpu0 is no longer listed by the driver, gpu1, gpu2");
+  CHECK_FALSE(t.list().at(0).memory_used_mb);  // what was read of it once says nothing now
   CHECK(t.list().at(2).index == 1);  // what CUDA calls it now
   t.said["gpus"].push_back({{"uuid", "GPU-bbbb"}});
   CHECK(t.ids() == "gpu0 is no longer listed by the driver, gpu1, gpu2, gpu3");
   t.said["gpus"].push_back(first);
   CHECK(t.ids() == "gpu0, gpu1, gpu2, gpu3");
+}
+
+TEST_CASE("a GPU in the place of another one is not that one") {
+  Driver t(2);
+  CHECK(t.ids() == "gpu0, gpu1");
+  t.gpu(1)["uuid"] = "GPU-bbbb";
+  CHECK(t.ids() == "gpu0, gpu1 is no longer listed by the driver, gpu2");
 }
 
 TEST_CASE("without a driver there are no GPUs, with the reason; one that comes later is found") {

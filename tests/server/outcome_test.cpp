@@ -26,7 +26,7 @@ struct Case {
   bool came_further = true;  // it has made a step in this attempt
 };
 
-const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2, {}, false}, kExit75{75, {}, false},
+const server::Exit kGone{}, kExit0{0, {}, false}, kExit1{1, {}, false}, kExit2{2, {}, false}, kExit5{5, {}, false}, kExit75{75, {}, false},
     kKilled{{}, SIGKILL, false}, kOom{{}, SIGKILL, true};
 const server::Exit kRebooted{{}, {}, false, true}, kTakenAway{{}, {}, false, false, "the node failed", true};
 const db::FinalWord kCompleted{"completed", "", ""}, kFailed{"failed", "data", "no tokens"}, kPruned{"pruned", "collapse", "step 300"},
@@ -58,6 +58,7 @@ TEST_CASE("every way an attempt can end") {
       {"left without a word", running, {}, kExit0, {}, 2, queued, true},
       {"crash, restarts used up", running, {}, kKilled, {}, 3, failed, false},
       {"configuration error before the journal", starting, {}, kExit2, {}, 0, failed, false},
+      {"storage error without a word", running, {}, kExit5, {}, 0, failed, false},
       {"gone under an earlier daemon", running, {}, kGone, {}, 0, queued, true},
       {"gone under an earlier daemon, restarts used up", running, {}, kGone, {}, 3, lost, false},
       {"never let go by an earlier daemon", starting, {}, kGone, {}, 3, queued, false},
@@ -81,6 +82,10 @@ TEST_CASE("every way an attempt can end") {
       {"out of memory, may be halved", running, {}, kExit1, kMemory, 3, queued, false, {2}},
       {"the kernel's OOM killer, may be halved", running, {}, kOom, {}, 3, queued, false, {4}},
       {"out of memory while being cancelled", stopping, StopIntent::cancel, kExit1, kMemory, 0, cancelled, false, {2}},
+      {"cancelled, and its place took it away", stopping, StopIntent::cancel, kTakenAway, {}, 0, cancelled, false},
+      {"paused, and the machine was started again", stopping, StopIntent::pause, kRebooted, {}, 0, paused, false},
+      {"cancelled, and the kernel's OOM killer", stopping, StopIntent::cancel, kOom, {}, 0, cancelled, false, {2}},
+      {"out of memory while being paused", stopping, StopIntent::pause, kExit1, kMemory, 0, paused, false, {2}},
       {"bad data, whatever is allowed", running, {}, kExit2, kFailed, 0, failed, false, {2}},
   };
   for (const Case& c : cases) {

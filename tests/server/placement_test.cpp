@@ -59,6 +59,7 @@ TEST_CASE("other people's processes say nothing about a worker, and no worker ha
 TEST_CASE("where processes are hidden, nobody can say") {
   CHECK(seat({gpu("gpu0", {hidden(9000)}), gpu("gpu1")}) == Seat{Placement::unknown, ""});
   CHECK(seat({gpu("gpu0", {}, 5000), gpu("gpu1")}) == Seat{Placement::unknown, ""});
+  CHECK(seat({gpu("gpu0", {process(7, 7)}, 5000), gpu("gpu1")}) == Seat{Placement::not_seen, ""});  // somebody's whom we see
   CHECK(seat({gpu("gpu0"), gpu("gpu1", {hidden(9000)}, 5000)}) == Seat{Placement::not_seen, ""});  // hidden, but not on ours
 }
 

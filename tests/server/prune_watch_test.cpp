@@ -103,6 +103,44 @@ TEST_CASE("a run that was let through a rung stays through when better ones come
   CHECK(t.look(after_restart).empty());
 }
 
+TEST_CASE("experiments remember each for itself, and a run that two of them would end is named once") {
+  Pruned t;
+  const db::ExperimentId a = t.experiment("a", kAsha), b = t.experiment("b", kAsha);
+  t.live(a, "early a", {5});
+  t.live(b, "early b", {5});
+  server::PruneWatch watch(t.database);
+  CHECK(t.look(watch).empty());
+  t.live(a, "better a", {1});
+  t.live(b, "better b", {1});
+  CHECK(t.look(watch).empty());
+  CHECK(t.look(watch).empty());
+  const std::int64_t worst = t.live(a, "worst", {9});
+  t.list(b, "worst", worst);
+  CHECK(t.look(watch) == Pruned::Runs{worst});
+}
+
+TEST_CASE("a run that its experiment lists twice counts once") {
+  Pruned t;
+  const db::ExperimentId id = t.experiment("e", kAsha);
+  t.live(id, "good", {1});
+  const std::int64_t bad = t.live(id, "bad", {2}), worse = t.live(id, "worse", {3});
+  t.list(id, "alias", worse);
+  server::PruneWatch watch(t.database);
+  CHECK(t.look(watch) == Pruned::Runs{bad, worse});  // the best of three goes on, not the best two of four
+}
+
+TEST_CASE("a value counts once, however often it is looked at") {
+  Pruned t;
+  const db::ExperimentId id = t.experiment(
+      "e", R"({"rule": "median", "metric": "train/loss", "direction": "down", "min_steps": 20, "min_runs": 1})");
+  const std::int64_t other = t.live(id, "other", {1}), run = t.live(id, "run", {3});
+  server::PruneWatch watch(t.database);
+  for (int i = 0; i < 5; ++i) CHECK(t.look(watch).empty());
+  t.loss(other, 20, 4);
+  t.loss(run, 20, 2);
+  CHECK(t.look(watch).empty());  // the other's mean is 2.5
+}
+
 TEST_CASE("a baseline and a run that somebody else counts on are spared, and still compared with") {
   Pruned t;
   const db::ExperimentId id = t.experiment("e", kAsha, "base"), other = t.experiment("other", "");

@@ -215,6 +215,12 @@ TEST_CASE("median: NaN is worst on both sides, and a metric may be better high")
   CHECK(runs_of(decide_pruning(up, {ended(1, {5}), live(2, {4}), live(3, {9})})) == std::set<std::int64_t>{2});
 }
 
+TEST_CASE("median: a run that has come to its last step is left to end by itself") {
+  RunProgress run = live(2, {9});
+  run.max_steps = 1;
+  CHECK(decide_pruning(median(1, 1), {ended(1, {1}), run}).ended.empty());
+}
+
 TEST_CASE("median: fewer other runs than the rule asks for end nobody") {
   CHECK(decide_pruning(median(1, 2), {ended(1, {1}), live(2, {9})}).ended.empty());
   CHECK(runs_of(decide_pruning(median(1, 1), {ended(1, {1}), live(2, {9})})) == std::set<std::int64_t>{2});

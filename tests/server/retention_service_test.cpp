@@ -109,7 +109,11 @@ TEST_CASE("delete takes rows, listings and files, all or none, and a rebuild doe
   Lab lab;
   lab.finish(1);
   lab.finish(2);
+  const auto told = lab.bus.subscribe();
   CHECK(lab.service->retention().remove({2, 1}).runs == Ids{1, 2});
+  const server::Changes changes = told->wait(std::chrono::milliseconds(0));
+  CHECK(changes.runs == Ids{1, 2});
+  CHECK(changes.experiments == Ids{1, 2});
   CHECK(lab.listed() == Ids{3});
   CHECK(!std::filesystem::exists(lab.paths.run(1)));
   CHECK(!std::filesystem::exists(lab.paths.run(2)));
@@ -166,6 +170,16 @@ TEST_CASE("a deletion that cannot be carried out changes nothing") {
   CHECK(lab.listed() == Ids{1, 2, 3});
   CHECK(std::filesystem::exists(lab.paths.spec(1)));
   std::filesystem::remove(lab.paths.trash());
+  lab.database->write([](db::Connection& c) {  // a commit that fails: the files have been taken by then
+    c.exec("CREATE TABLE refusals (run INTEGER REFERENCES runs (id) DEFERRABLE INITIALLY DEFERRED)");
+    c.exec("CREATE TRIGGER refuse AFTER DELETE ON runs BEGIN INSERT INTO refusals VALUES (-1); END");
+  });
+  CHECK(test::kind_of_error([&] { lab.service->retention().remove({1, 3}); }) == core::ErrorKind::storage);
+  CHECK(lab.listed() == Ids{1, 2, 3});
+  CHECK(std::filesystem::exists(lab.paths.spec(1)));
+  CHECK(std::filesystem::exists(lab.paths.spec(3)));
+  CHECK(std::filesystem::is_empty(lab.paths.trash()));
+  lab.database->write([](db::Connection& c) { c.exec("DROP TRIGGER refuse"); });
   CHECK(lab.service->retention().remove({1, 3}).runs == Ids{1, 3});
 }
 

@@ -65,6 +65,14 @@ TEST_CASE("an experiment's limit counts running and chosen runs, in every experi
   CHECK(answer(s) == "1@cpu0 3@cpu1 5@cpu2 ");
 }
 
+TEST_CASE("the server's limit counts running and chosen runs") {
+  server::Situation s = with_slots(4);
+  s.most_at_once = 3;
+  s.running = {{9, {}}};
+  s.queue = {queued(1), queued(2), queued(3)};
+  CHECK(answer(s) == "1@cpu0 2@cpu1 ");
+}
+
 TEST_CASE("a run takes a device of its own kind only") {
   server::Situation s;
   s.devices = {device("gpu0", DeviceKind::gpu), device("cpu0", DeviceKind::cpu)};
@@ -115,6 +123,15 @@ TEST_CASE("force overrules the work of others, and nothing else") {
   s.queue[0].forced = true;
   CHECK(answer(s) == "1@gpu1 ");
   CHECK(server::decide(s, at_s(100)).launches[0].forced);
+  s.queue.push_back(s.queue[0]);
+  s.queue[1].id = 2;
+  s.queue.push_back(queued(3, 1));
+  s.queue[2].kind = DeviceKind::gpu;
+  const server::Decision three = server::decide(s, at_s(100));
+  CHECK(answer(s) == "1@gpu1 ");  // nor the one that was forced a moment ago
+  CHECK(three.waits.at(3) == "waits for a GPU: gpu0 is leased to run 3 (a); gpu1 is used by pid 1 of user x");
+  CHECK(three.waits.at(2) == "waits for a GPU: gpu0 is leased to run 3 (a); gpu1 goes to run 1");
+  s.queue.resize(1);
   s.queue[0].forced_device = "gpu0";
   CHECK(answer(s).empty());
   s.devices.push_back(device("gpu2", DeviceKind::gpu));
@@ -146,8 +163,10 @@ TEST_CASE("runs share a GPU as far as their peaks fit; one without a known peak,
     run.need_mb = 400;
   }
   CHECK(answer(s) == "1@gpu0 2@gpu0 3@gpu1 4@gpu1 ");
+  CHECK(server::decide(s, at_s(100)).launches[0].shared);
   s.queue[0].need_mb.reset();
   CHECK(answer(s) == "1@gpu0 2@gpu1 3@gpu1 ");
+  CHECK_FALSE(server::decide(s, at_s(100)).launches[0].shared);
   s.queue[1].share_gpu = false;
   CHECK(answer(s) == "1@gpu0 2@gpu1 ");
   s.queue.clear();

@@ -79,11 +79,15 @@ TEST_CASE("a job waits on hold until it is released, runs, and its end is told u
   desk.launcher->refresh();
   CHECK(desk.launcher->waits(process).empty());
   CHECK_FALSE(desk.launcher->poll(process));
+  desk.slurm.finish(100, "COMPLETING", 3 << 8);
+  desk.launcher->refresh();
+  CHECK_FALSE(desk.launcher->poll(process));  // its processes may be there still
   desk.slurm.finish(100, "FAILED", 3 << 8);
   CHECK_FALSE(desk.launcher->poll(process));  // not before Slurm was asked
   desk.launcher->refresh();
   CHECK(desk.launcher->poll(process)->code == 3);
   CHECK(desk.launcher->poll(process)->code == 3);
+  CHECK(desk.slurm.asked["sacct"] == 0);  // squeue knows jobs for a while after their end
   desk.launcher->forget(process);
 }
 
@@ -183,10 +187,53 @@ TEST_CASE("while Slurm does not answer, jobs are alive, nothing is started, and 
   CHECK(desk.job(process).signals == std::vector<std::string>{"TERM"});  // once
 }
 
+TEST_CASE("a gate that Slurm could not open is opened after its next answer") {
+  Desk desk;
+  desk.launcher->refresh();
+  const db::ProcessIdentity process = desk.launcher->spawn(desk.request(1));
+  desk.slurm.down = true;
+  desk.launcher->release(process);
+  CHECK(desk.job(process).reason == "JobHeldUser");
+  CHECK_FALSE(desk.launcher->trouble().empty());
+  desk.slurm.down = false;
+  desk.launcher->refresh();
+  CHECK(desk.job(process).reason == "Resources");
+}
+
+TEST_CASE("Slurm is asked until it answers again, also when no job is left to ask about") {
+  Desk desk;
+  desk.launcher->refresh();
+  const db::ProcessIdentity process = desk.begin(1);
+  desk.slurm.down = true;
+  desk.launcher->terminate(process);
+  desk.launcher->forget(process);
+  CHECK_FALSE(desk.launcher->trouble().empty());
+  desk.slurm.down = false;
+  desk.launcher->refresh();
+  CHECK(desk.launcher->trouble().empty());
+}
+
+TEST_CASE("a job that is submitted while Slurm is being asked is not in the answer, and not gone") {
+  Desk desk;
+  desk.launcher->refresh();
+  desk.begin(1);
+  desk.slurm.has_accounting = false;
+  std::optional<db::ProcessIdentity> late;
+  desk.slurm.while_asked = [&] { late = desk.begin(2); };
+  desk.launcher->refresh();
+  REQUIRE(late);
+  CHECK_FALSE(desk.launcher->poll(*late));
+}
+
 TEST_CASE("a job that squeue has forgotten is looked up in the accounting") {
   Desk desk;
   desk.launcher->refresh();
   const db::ProcessIdentity process = desk.begin(1);
+  desk.slurm.start(process.pid);
+  desk.launcher->refresh();
+  desk.job(process).forgotten = true;
+  desk.launcher->refresh();
+  CHECK_FALSE(desk.launcher->poll(process));  // it has not ended, as far as the accounting knows
   desk.slurm.finish(process.pid, "FAILED", 9);
   desk.job(process).forgotten = true;
   desk.slurm.accounting_trouble = "sacct: error: Problem talking to the database: Connection refused";
@@ -257,6 +304,11 @@ TEST_CASE("a job of another cluster is nobody's to judge here") {
                        core::Error);
   CHECK_THROWS_AS(desk.launcher->kill(other), core::Error);
   CHECK(desk.slurm.jobs[100].signals.empty());
+  desk.restart({other});
+  desk.slurm.jobs[100].state = "PENDING";
+  desk.slurm.jobs[100].reason = "JobHeldUser";
+  desk.launcher->refresh();
+  CHECK(desk.slurm.jobs[100].reason == "JobHeldUser");  // nor to let go
 }
 
 TEST_CASE("what sbatch refuses for good, and what it only cannot do now") {
@@ -292,6 +344,7 @@ TEST_CASE("what sbatch is told") {
   ::setenv("CUDA_VISIBLE_DEVICES", "5", 1);
   ::setenv("MOELAB_TOKEN", "secret", 1);
   ::setenv("SBATCH_WAIT", "1", 1);
+  ::setenv("SLURM_CONF", "/etc/lab/slurm.conf", 1);
   server::LaunchRequest request = desk.request(7);
   request.attempt = 3;
   request.threads = 2;
@@ -303,6 +356,7 @@ TEST_CASE("what sbatch is told") {
   ::unsetenv("CUDA_VISIBLE_DEVICES");
   ::unsetenv("MOELAB_TOKEN");
   ::unsetenv("SBATCH_WAIT");
+  ::unsetenv("SLURM_CONF");
   for (const char* wanted :
        {"--parsable", "--hold", "--no-requeue", "--job-name=moelab-7", "--open-mode=append", "--cpus-per-task=2", "--signal=B:TERM@60",
         "--gres=gpu:1", "--mem=3815", "--time=92", "--account=physics", "--qos=long", "--constraint=a100"}) {
@@ -316,6 +370,7 @@ TEST_CASE("what sbatch is told") {
                                  request.cache_dir.string(), "--attempt", "3", "--device", "cuda", "--threads", "2"});
   CHECK(contains(plain.environment, "MOELAB_RUN_ID=7"));
   CHECK(contains(plain.environment, "OMP_NUM_THREADS=2"));
+  CHECK(contains(plain.environment, "SLURM_CONF=/etc/lab/slurm.conf"));  // which cluster
   for (const std::string& variable : plain.environment) {
     for (const char* hidden : {"CUDA_VISIBLE_DEVICES=", "MOELAB_TOKEN=", "SBATCH_WAIT="}) CHECK_FALSE(variable.starts_with(hidden));
   }
@@ -348,6 +403,17 @@ TEST_CASE("a launcher set goes by where the device and the worker are; without S
   set.release(process);
   slurm.refresh();
   CHECK(set.waits(process) == "Slurm job 100 waits: Resources");
+  desk.slurm.start(process.pid);
+  slurm.refresh();
+  set.terminate(process);
+  CHECK(desk.job(process).signals == std::vector<std::string>{"TERM"});
+  set.kill(process);
+  CHECK(desk.job(process).signals == std::vector<std::string>{"TERM", "KILL", "CANCEL"});
+  desk.slurm.finish(process.pid, "FAILED", 3 << 8);
+  slurm.refresh();
+  CHECK(set.poll(process)->code == 3);
+  set.forget(process);
+  CHECK_FALSE(set.poll(process));
 }
 
 TEST_CASE("slots for Slurm jobs are there when a cluster is, and closed while it does not answer") {

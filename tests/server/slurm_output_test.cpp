@@ -69,6 +69,16 @@ TEST_CASE("a job is held, pending, over, or something in between") {
     CHECK_FALSE(server::is_over(ending));
     CHECK_FALSE(server::is_pending(ending));
   }
+  // Of the manual, and not recorded.
+  for (const char* state : {"REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}) {
+    ending.state = state;
+    CHECK_FALSE(server::is_over(ending));
+    CHECK(server::is_pending(ending));
+  }
+  for (const char* state : {"OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "REVOKED"}) {
+    ending.state = state;
+    CHECK(server::is_over(ending));
+  }
 }
 
 TEST_CASE("the end of a job: exit code, signal, and whose doing it was") {
@@ -93,6 +103,10 @@ TEST_CASE("the end of a job: exit code, signal, and whose doing it was") {
   server::SlurmJob job = jobs.at(3);
   job.state = "OUT_OF_MEMORY";
   CHECK(server::exit_of(job, kWarning).oom_killed);
+  for (const char* state : {"BOOT_FAIL", "REVOKED"}) {
+    job.state = state;
+    CHECK(server::exit_of(job, kWarning).not_its_fault);
+  }
   job = jobs.at(5);
   job.limit = 24h;  // far from it: somebody else sent SIGTERM
   CHECK(server::exit_of(job, kWarning).note.empty());
@@ -157,7 +171,8 @@ TEST_CASE("sinfo: partitions with their time limit and largest node") {
   CHECK(recorded_partitions[1].most_time == 10min);
   // Forms of the manual that one node does not show.
   const auto more = server::parse_sinfo(
-      "a100|up|2-00:00:00|gpu:a100:4(S:0-1),nic:1|32+\na100|up|2-00:00:00|gpu:h100:8|64\ncpu|down|1:00|(null)|8\n");
+      "a100|up|2-00:00:00|gpu:a100:4(S:0-1),nic:1|32+\na100|up|2-00:00:00|gpu:h100:8|64\na100|up|2-00:00:00|(null)|16\n"
+      "cpu|down|1:00|(null)|8\n");
   REQUIRE(more.size() == 2);
   CHECK(more[0].gpus == 8);
   CHECK(more[0].cpus == 64);
