@@ -129,7 +129,7 @@ TEST_CASE("force overrules the work of others, and nothing else") {
   s.queue[2].kind = DeviceKind::gpu;
   const server::Decision three = server::decide(s, at_s(100));
   CHECK(answer(s) == "1@gpu1 ");  // nor the one that was forced a moment ago
-  CHECK(three.waits.at(3) == "waits for a GPU: gpu0 is leased to run 3 (a); gpu1 is used by pid 1 of user x");
+  CHECK(three.waits.at(3) == "waits for a GPU: gpu0 is leased to run 3 (a); gpu1 goes to run 1");
   CHECK(three.waits.at(2) == "waits for a GPU: gpu0 is leased to run 3 (a); gpu1 goes to run 1");
   s.queue.resize(1);
   s.queue[0].forced_device = "gpu0";
