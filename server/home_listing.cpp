@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "db/file_store.h"
 #include "db/retention_store.h"
+#include "server/origins.h"
 #include "server/process_info.h"
 #include "server/trash.h"
 
@@ -62,7 +63,7 @@ struct Known {
   std::map<std::int64_t, core::CheckpointConfig> keep;
   std::map<std::int64_t, std::set<std::string>> best;  // relative paths
   std::set<std::int64_t> needed;
-  std::set<std::string> origins;
+  std::vector<db::OriginRow> origins;
 };
 
 Known read_known(db::Database& database) {
@@ -90,7 +91,7 @@ Known read_known(db::Database& database) {
 
 class Lister {
  public:
-  Lister(const HomePaths& paths, Known known) : paths_(paths), known_(std::move(known)) {}
+  Lister(const HomePaths& paths, Known known) : paths_(paths), known_(std::move(known)), origins_(known_.origins) {}
 
   HomeListing list() {
     for (const fs::path& directory : entries(paths_.runs())) {
@@ -112,12 +113,7 @@ class Lister {
   std::string below_home(const fs::path& path) const { return path.lexically_relative(paths_.home()).generic_string(); }
   HeldFile held(const fs::path& path) const { return {below_home(path), bytes_of(path), newest_change(path)}; }
 
-  bool is_origin(const fs::path& directory) const {
-    return std::any_of(known_.origins.begin(), known_.origins.end(), [&](const std::string& origin) {
-      const std::string text = directory.string();
-      return origin == text || origin.starts_with(text + "/");
-    });
-  }
+  bool is_origin(const fs::path& directory) const { return !origins_.users(directory).empty(); }
 
   HeldRun run(std::int64_t id, const fs::path& directory) const {
     HeldRun run;
@@ -169,6 +165,7 @@ class Lister {
 
   const HomePaths& paths_;
   Known known_;
+  Origins origins_;
   HomeListing listing_;
 };
 

@@ -52,6 +52,14 @@ struct Lab {
       runs.end_attempt(id, end, clock.now());
     });
   }
+  void start_from(std::int64_t id, const std::filesystem::path& origin) {
+    database->write([&](db::Connection& c) {
+      db::RunStore runs(c);
+      nlohmann::json spec = runs.spec(id);
+      spec["config"]["train"]["init_from"] = origin.string();
+      runs.update_spec(id, spec, {.gpus = 0});
+    });
+  }
   void rebuild() {
     service.reset();
     database.reset();
@@ -142,6 +150,26 @@ TEST_CASE("a run with a worker, or that another one needs, is not deleted; nor i
   CHECK(lab.refusal({1}).find("run 3 (b1), which is paused") != std::string::npos);
   CHECK(lab.service->retention().remove({1, 3}).runs == Ids{1, 3});  // together they may
   CHECK(lab.listed() == Ids{2});
+}
+
+TEST_CASE("a run whose files another one starts from is not deleted, whichever file is named, until that one has ended") {
+  Lab lab;
+  for (const char* file : {"", "checkpoints", "checkpoints/step_00000040"}) {
+    CAPTURE(file);
+    lab.start_from(3, lab.paths.run(1) / file);
+    CHECK(lab.refusal({1}) ==
+          "run 1 (a0) cannot be deleted: run 3 (b1), which is queued, starts from its files; cancel or delete that first");
+  }
+  CHECK(std::filesystem::exists(lab.paths.spec(1)));
+  lab.start_from(3, lab.paths.run(11));  // not what begins with the same digits
+  CHECK(lab.service->retention().remove({1}).runs == Ids{1});
+  lab.start_from(3, lab.paths.run(2));
+  CHECK(lab.service->retention().remove({2, 3}).runs == Ids{2, 3});  // together they may
+
+  Lab other;
+  other.start_from(3, other.paths.run(1));
+  other.service->act(RunVerb::cancel, 3);
+  CHECK(other.service->retention().remove({1}).runs == Ids{1});
 }
 
 TEST_CASE("deleting an experiment leaves the runs that another one lists, and a rebuild knows no more of it") {
