@@ -156,7 +156,7 @@ class Lister {
         run.damaged.push_back(held(path));
       } else if (const auto step = name.starts_with(kCheckpointPrefix) ? number(name.substr(5)) : std::nullopt; step) {
         const bool is_best = best != known_.best.end() && best->second.contains("checkpoints/" + name);
-        run.checkpoints.push_back({held(path), *step, is_best});
+        run.checkpoints.push_back({held(path), *step, is_best, is_origin(path)});
       }
     }
     const auto older = [](const HeldCheckpoint& a, const HeldCheckpoint& b) { return a.step < b.step; };

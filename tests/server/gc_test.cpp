@@ -43,6 +43,14 @@ struct GcHome : test::EngineHome {
     test::write_text(paths.checkpoints(id) / name / "model.safetensors", std::string(bytes, 'x'));
     database.write([&](db::Connection& c) { db::FileStore(c).put_checkpoint(id, 1, {step, "checkpoints/" + name, step == 1}); });
   }
+  // A queued run that names these files.
+  void start_from(const fs::path& origin) {
+    database.write([&](db::Connection& c) {
+      db::NewRun run = test::new_run("tuned");
+      run.spec["config"]["train"]["init_from"] = origin.string();
+      db::RunStore(c).insert(run, clock.now());
+    });
+  }
   std::vector<std::string> checkpoints(std::int64_t id) const {
     std::vector<std::string> names;
     for (const auto& item : fs::directory_iterator(paths.checkpoints(id))) names.push_back(item.path().filename().string().substr(5));
@@ -88,11 +96,7 @@ TEST_CASE("checkpoints another run depends on, or starts from by its path, stay 
   const std::int64_t dense = home.ended_run("dense", {1, 2, 3}), fine = home.ended_run("fine", {1, 2, 3});
   const std::int64_t free = home.ended_run("free", {1, 2});
   home.add_run("upcycled", {.gpus = 0}, 0, "key-dense");
-  home.database.write([&](db::Connection& c) {
-    db::NewRun run = test::new_run("tuned");
-    run.spec["config"]["train"]["init_from"] = (home.paths.checkpoints(fine) / "step_00000003").string();
-    db::RunStore(c).insert(run, home.clock.now());
-  });
+  home.start_from(home.paths.checkpoints(fine) / "step_00000003");
   server::GcRules rules;
   rules.quota_bytes = 1;
   const server::GcReport report = home.gc(rules);
@@ -100,6 +104,19 @@ TEST_CASE("checkpoints another run depends on, or starts from by its path, stay 
   CHECK(home.checkpoints(dense) == Names{"00000001", "00000003"});
   CHECK(home.checkpoints(fine) == Names{"00000001", "00000003"});
   CHECK(home.checkpoints(free).empty());
+}
+
+TEST_CASE("the very checkpoint that another run names stays, be it the newest, the best or neither") {
+  GcHome home;
+  const std::int64_t run = home.ended_run("a", {1, 2, 3, 4, 5});
+  home.start_from(home.paths.checkpoints(run) / "step_00000002" / "model.safetensors");
+  home.gc();
+  CHECK(home.checkpoints(run) == Names{"00000001", "00000002", "00000004", "00000005"});
+  server::GcRules rules;
+  rules.keep_checkpoints = 0;
+  rules.quota_bytes = 1;
+  home.gc(rules);
+  CHECK(home.checkpoints(run) == Names{"00000001", "00000002", "00000005"});
 }
 
 TEST_CASE("leftovers, strays and unused cache go; journals, locks and a cache entry in use stay") {
