@@ -119,6 +119,18 @@ TEST_CASE("the very checkpoint that another run names stays, be it the newest, t
   CHECK(home.checkpoints(run) == Names{"00000001", "00000002", "00000005"});
 }
 
+TEST_CASE("a checkpoint that is named through a symbolic link stays too") {
+  GcHome home;
+  const test::TempDir elsewhere;
+  const std::int64_t run = home.ended_run("a", {1, 2, 3});
+  fs::create_directory_symlink(home.paths.home(), elsewhere.path() / "link");
+  home.start_from(elsewhere.path() / "link/runs" / std::to_string(run) / "checkpoints/step_00000002");
+  server::GcRules rules;
+  rules.quota_bytes = 1;
+  home.gc(rules);
+  CHECK(home.checkpoints(run) == Names{"00000001", "00000002", "00000003"});
+}
+
 TEST_CASE("leftovers, strays and unused cache go; journals, locks and a cache entry in use stay") {
   GcHome home;
   const std::int64_t run = home.ended_run("a", {1}, RunState::failed);

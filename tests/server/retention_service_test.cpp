@@ -172,6 +172,13 @@ TEST_CASE("a run whose files another one starts from is not deleted, whichever f
   CHECK(other.service->retention().remove({1}).runs == Ids{1});
 }
 
+TEST_CASE("a run whose files are named through a symbolic link to the home is not deleted") {
+  Lab lab;
+  std::filesystem::create_directory_symlink(lab.paths.home(), lab.matrix.dir.path() / "link");
+  lab.start_from(3, lab.matrix.dir.path() / "link/runs/1/checkpoints");
+  CHECK(lab.refusal({1}).find("run 3 (b1), which is queued, starts from its files") != std::string::npos);
+}
+
 TEST_CASE("deleting an experiment leaves the runs that another one lists, and a rebuild knows no more of it") {
   Lab lab;
   const server::Deleted deleted = lab.service->retention().remove_experiment(1);
