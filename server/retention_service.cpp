@@ -105,7 +105,9 @@ Deleted RetentionService::remove(std::vector<RunId> ids, std::optional<Experimen
       }
       if (experiment) {
         db::RetentionStore(c).erase_experiment(*experiment);
-        for (const RunId id : deleted.kept) write_listings(c, paths_, id);
+        FileBatch files;
+        for (const RunId id : deleted.kept) add_listings(files, c, paths_, id);
+        files.put_in_place();
       }
       // Last, so that nothing but a failing commit can come after: then they are put back.
       for (const RunId id : unique) {

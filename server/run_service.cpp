@@ -159,13 +159,6 @@ ResultTable RunService::results(ExperimentId id, bool archived) const {
   });
 }
 
-// What a rebuild must know too is written beside the run.
-std::optional<std::string> RunService::apply(db::Connection& c, RunVerb verb, RunId id) {
-  std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now());
-  if (!refused && (verb == RunVerb::archive || verb == RunVerb::unarchive)) write_listings(c, HomePaths(home_), id);
-  return refused;
-}
-
 LrSweepReport RunService::lr_sweep(ExperimentId id) const {
   return database_.read([&](db::Connection& c) { return read_lr_sweep(c, id); });
 }
@@ -175,23 +168,26 @@ ExperimentStatistics RunService::statistics(ExperimentId id, const std::string& 
 }
 
 RunView RunService::act(RunVerb verb, RunId id) {
-  const std::optional<std::string> refused = database_.write([&](db::Connection& c) { return apply(c, verb, id); });
-  if (refused) throw core::Error(core::ErrorKind::conflict, *refused);
-  publish({id});
-  return run(id);
+  const VerbResult result = act(verb, std::vector<RunId>{id});
+  if (!result.skipped.empty()) throw core::Error(core::ErrorKind::conflict, result.skipped.front().reason);
+  return result.runs.front();
 }
 
 VerbResult RunService::act(RunVerb verb, const std::vector<RunId>& ids) {
   VerbResult result;
   std::vector<RunId> changed;
+  // What a rebuild must know too is written beside the runs.
   database_.write([&](db::Connection& c) {
+    FileBatch files;
     for (const RunId id : ids) {
-      if (std::optional<std::string> refused = apply(c, verb, id)) {
+      if (std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now())) {
         result.skipped.push_back({id, *std::move(refused)});
-      } else {
-        changed.push_back(id);
+        continue;
       }
+      changed.push_back(id);
+      if (verb == RunVerb::archive || verb == RunVerb::unarchive) add_listings(files, c, HomePaths(home_), id);
     }
+    files.put_in_place();
   });
   publish(changed);
   for (const RunId id : changed) result.runs.push_back(run(id));

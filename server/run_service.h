@@ -104,7 +104,6 @@ class RunService {
   std::vector<ExperimentId> experiments_of(RunId id) const;
 
  private:
-  std::optional<std::string> apply(db::Connection& connection, RunVerb verb, RunId id);
   void publish(const std::vector<RunId>& ids);
 
   db::Database& database_;

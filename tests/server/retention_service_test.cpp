@@ -193,6 +193,29 @@ TEST_CASE("deleting an experiment leaves the runs that another one lists, and a 
   CHECK(test::kind_of_error([&] { lab.service->retention().remove_experiment(9); }) == core::ErrorKind::not_found);
 }
 
+TEST_CASE("listings of several runs are put in place together: one that cannot be written leaves all as they were") {
+  Lab lab;
+  core::PlanRequest other = lab.matrix.request();
+  other.source_text.replace(other.source_text.find("name: study"), 11, "name: other");
+  lab.service->submit(other);  // experiments 3 and 4 list the same runs
+  lab.finish(1);
+  lab.finish(2);
+  const std::string before = test::read_text(lab.paths.listings(1));
+  std::filesystem::rename(lab.paths.run(2), lab.paths.home() / "away");
+  CHECK(test::kind_of_error([&] { lab.service->act(RunVerb::archive, Ids{1, 2}); }) == core::ErrorKind::storage);
+  CHECK(test::read_text(lab.paths.listings(1)) == before);
+  CHECK_FALSE(lab.service->run(1).archived);
+  CHECK(test::kind_of_error([&] { lab.service->retention().remove_experiment(1); }) == core::ErrorKind::storage);
+  CHECK(test::read_text(lab.paths.listings(1)) == before);
+
+  std::filesystem::rename(lab.paths.home() / "away", lab.paths.run(2));
+  CHECK(lab.service->retention().remove_experiment(1).kept == Ids{1, 2});
+  CHECK(lab.service->act(RunVerb::archive, Ids{1, 2}).runs.size() == 2);
+  lab.rebuild();
+  CHECK(lab.service->run(1).archived);
+  CHECK(lab.service->experiments().size() == 2);  // b and the other b; all runs of the other a are archived
+}
+
 TEST_CASE("a deletion that cannot be carried out changes nothing") {
   Lab lab;
   std::filesystem::remove_all(lab.paths.trash());
