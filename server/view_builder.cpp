@@ -79,6 +79,7 @@ std::string experiment_state(const std::vector<db::ListedRun>& members) {
   const bool ended = any(core::is_terminal);
   if (any(core::is_live) || (queued && ended)) return "running";
   if (queued) return "queued";
+  if (any([](RunState s) { return s == RunState::paused; })) return "paused";  // all that has not ended is
   if (any([](RunState s) { return core::is_terminal(s) && s != RunState::completed && s != RunState::pruned && s != RunState::cancelled; }))
     return "failed";
   return any([](RunState s) { return s == RunState::cancelled; }) ? "cancelled" : "completed";

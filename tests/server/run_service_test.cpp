@@ -178,6 +178,22 @@ TEST_CASE("cancel, bulk cancel and retry") {
   CHECK(health.devices_free == 2);
 }
 
+TEST_CASE("an experiment is paused when all that has not ended is, and completed only when all has ended") {
+  Service t;
+  t.service().submit(t.request());
+  t.service().act(server::RunVerb::pause, 2);
+  CHECK(t.service().experiment(1).state == "queued");  // run 1 is
+  t.service().act(server::RunVerb::pause, 1);
+  CHECK(t.service().experiment(1).state == "paused");
+  t.service().act(server::RunVerb::resume, 1);
+  t.end(1, RunState::completed);
+  CHECK(t.service().experiment(1).state == "paused");
+  t.service().act(server::RunVerb::resume, 2);
+  CHECK(t.service().experiment(1).state == "running");
+  t.end(2, RunState::completed);
+  CHECK(t.service().experiment(1).state == "completed");
+}
+
 TEST_CASE("the pace of a live run gives its remaining time, and that of its experiment") {
   Service t;
   t.service().submit(t.request());
