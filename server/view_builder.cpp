@@ -181,8 +181,9 @@ ExperimentView ViewBuilder::experiment(const db::ExperimentRow& row) {
   for (const RunState state : core::all_run_states()) v.counts[core::to_string(state)] = 0;
   for (const db::ListedRun& m : list) {
     ++v.counts[core::to_string(m.run.state)];
-    v.progress += (core::is_terminal(m.run.state) ? 1 : progress_of(m.run)) / static_cast<double>(list.size());
+    v.progress += core::is_terminal(m.run.state) ? 1 : progress_of(m.run);
   }
+  if (!list.empty()) v.progress /= static_cast<double>(list.size());  // once: six sixths are less than one
   return v;
 }
 

@@ -194,6 +194,18 @@ TEST_CASE("an experiment is paused when all that has not ended is, and completed
   CHECK(t.service().experiment(1).state == "completed");
 }
 
+TEST_CASE("the progress of an experiment that has ended is one, however many runs it has") {
+  Service t;
+  for (const char* seeds : {"[0, 1, 2]", "[0, 1, 2, 3, 4]"}) {  // a has two variants: 6 runs, 10 runs
+    CAPTURE(seeds);
+    core::PlanRequest request = t.request();
+    request.source_text.insert(request.source_text.find("    variants:"), std::string("    seeds: ") + seeds + "\n");
+    t.service().submit(request);
+    t.service().act_on_experiment(server::RunVerb::cancel, 1);
+    CHECK(t.service().experiment(1).progress == 1);
+  }
+}
+
 TEST_CASE("the pace of a live run gives its remaining time, and that of its experiment") {
   Service t;
   t.service().submit(t.request());
