@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -179,7 +180,9 @@ VerbResult RunService::act(RunVerb verb, const std::vector<RunId>& ids) {
   // What a rebuild must know too is written beside the runs.
   database_.write([&](db::Connection& c) {
     FileBatch files;
+    std::set<RunId> seen;
     for (const RunId id : ids) {
+      if (!seen.insert(id).second) continue;
       if (std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now())) {
         result.skipped.push_back({id, *std::move(refused)});
         continue;
@@ -199,9 +202,7 @@ VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
     db::ExperimentStore experiments(c);
     experiments.get(id);
     std::vector<RunId> ids;
-    for (const db::MemberRow& m : experiments.members(id)) {
-      if (std::find(ids.begin(), ids.end(), m.run_id) == ids.end()) ids.push_back(m.run_id);
-    }
+    for (const db::MemberRow& m : experiments.members(id)) ids.push_back(m.run_id);
     return ids;
   });
   return act(verb, members);

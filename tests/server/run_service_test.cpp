@@ -206,6 +206,16 @@ TEST_CASE("the progress of an experiment that has ended is one, however many run
   }
 }
 
+TEST_CASE("a run that is named twice is changed once") {
+  Service t;
+  t.service().submit(t.request());
+  const server::VerbResult result = t.service().act(server::RunVerb::cancel, std::vector<server::RunId>{3, 1, 3, 1});
+  REQUIRE(result.runs.size() == 2);
+  CHECK(result.runs[0].id == 3);
+  CHECK(result.runs[1].id == 1);
+  CHECK(result.skipped.empty());
+}
+
 TEST_CASE("the pace of a live run gives its remaining time, and that of its experiment") {
   Service t;
   t.service().submit(t.request());
