@@ -211,7 +211,11 @@ VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
 RunView RunService::set_priority(RunId id, int priority) {
   database_.write([&](db::Connection& c) {
     db::RunStore runs(c);
-    runs.get(id);
+    const core::RunState state = runs.get(id).state;
+    if (core::is_terminal(state)) {
+      throw core::Error(core::ErrorKind::conflict, "run " + std::to_string(id) + " is " + core::to_string(state) +
+                                                       ": only a run that has not ended can be given a priority; `retry` or `rerun` it first");
+    }
     runs.set_priority(id, priority);
     write_listings(c, HomePaths(home_), id);
   });

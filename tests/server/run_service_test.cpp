@@ -216,6 +216,19 @@ TEST_CASE("a run that is named twice is changed once") {
   CHECK(result.skipped.empty());
 }
 
+TEST_CASE("a run that has ended has no place in the queue to be given") {
+  Service t;
+  t.service().submit(t.request());
+  CHECK(t.service().set_priority(1, 7).priority == 7);
+  t.service().act(server::RunVerb::pause, 1);
+  CHECK(t.service().set_priority(1, 8).priority == 8);
+  t.end(2, RunState::completed);
+  std::string message;
+  CHECK(test::kind_of_error([&] { t.service().set_priority(2, 7); }, &message) == core::ErrorKind::conflict);
+  CHECK(message == "run 2 is completed: only a run that has not ended can be given a priority; `retry` or `rerun` it first");
+  CHECK(t.service().run(2).priority == 3);
+}
+
 TEST_CASE("the pace of a live run gives its remaining time, and that of its experiment") {
   Service t;
   t.service().submit(t.request());
