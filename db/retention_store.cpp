@@ -38,13 +38,13 @@ std::vector<RunId> RetentionStore::dependents(RunId id) {
   return ids;
 }
 
-std::set<std::string> RetentionStore::origins() {
-  std::set<std::string> paths;
+std::vector<OriginRow> RetentionStore::origins() {
+  std::vector<OriginRow> rows;
   Statement row(connection_,
-                "SELECT DISTINCT json_extract(spec, '$.config.train.init_from') AS path FROM runs WHERE path <> '' AND state IN " +
-                    open_states());
-  while (row.step()) paths.insert(row.text(0));
-  return paths;
+                "SELECT id, json_extract(spec, '$.config.train.init_from') AS path FROM runs "
+                "WHERE path <> '' AND path NOT LIKE 'run:%' AND state IN " + open_states() + " ORDER BY id");
+  while (row.step()) rows.push_back({row.integer(0), row.text(1)});
+  return rows;
 }
 
 void RetentionStore::set_archived(RunId id, bool archived) {

@@ -11,6 +11,12 @@
 
 namespace moelab::db {
 
+// A run that has not ended, and the directory its weights come from.
+struct OriginRow {
+  RunId run = 0;
+  std::string directory;
+};
+
 class RetentionStore {
  public:
   explicit RetentionStore(Connection& connection) : connection_(connection) {}
@@ -19,8 +25,8 @@ class RetentionStore {
   std::set<RunId> needed();
   // Runs that have not ended and depend on `id`.
   std::vector<RunId> dependents(RunId id);
-  // train.init_from of runs that have not ended, as their files say: a directory, or run:KEY.
-  std::set<std::string> origins();
+  // train.init_from of runs that have not ended, where it names a directory. A run that is named is in needed() and dependents().
+  std::vector<OriginRow> origins();
 
   void set_archived(RunId id, bool archived);
   // The experiment and its listings; the runs stay.

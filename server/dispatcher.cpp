@@ -112,10 +112,10 @@ void Dispatcher::skip_orphans() {
     guard(unmet.run, [&] {
       changes_.change_if(unmet.run, [&](db::RunStore& runs) {
         if (runs.get(unmet.run).state != RunState::queued) return false;
-        const std::string what =
-            unmet.on ? "run " + std::to_string(*unmet.on) + " (" + unmet.on_name + "), which is " + core::to_string(unmet.state)
-                     : "a run that is not here";
-        runs.end_waiting(unmet.run, RunState::skipped, "it depends on " + what + "; retry that, then this", clock_.now());
+        const std::string what = unmet.on ? "run " + std::to_string(*unmet.on) + " (" + unmet.on_name + "), which is " +
+                                                core::to_string(unmet.state) + "; retry that, then this"
+                                          : "a run that is not here; submit the file again, then retry this";
+        runs.end_waiting(unmet.run, RunState::skipped, "it depends on " + what, clock_.now());
         return true;
       });
     });

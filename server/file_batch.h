@@ -1,5 +1,6 @@
 // Owns writing many small files at once, each as write_file_atomically does, with one wait for the disk in place of one a file.
-// Used by submission. Throws core::Error(storage) that names the file and the remedy.
+// Used by submission, and by run_service and retention_service for listings. Throws core::Error(storage) that names the file and the
+// remedy.
 #pragma once
 
 #include <filesystem>

@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "db/file_store.h"
 #include "db/retention_store.h"
+#include "server/origins.h"
 #include "server/process_info.h"
 #include "server/trash.h"
 
@@ -62,15 +63,8 @@ struct Known {
   std::map<std::int64_t, core::CheckpointConfig> keep;
   std::map<std::int64_t, std::set<std::string>> best;  // relative paths
   std::set<std::int64_t> needed;
-  std::set<std::string> origins;  // real paths
+  std::vector<db::OriginRow> origins;
 };
-
-// Without links: a home, and a checkpoint in it, may be known by several names.
-std::string real_path(const fs::path& path) {
-  std::error_code unknown;
-  const fs::path real = fs::weakly_canonical(path, unknown);
-  return (unknown ? path : real).string();
-}
 
 Known read_known(db::Database& database) {
   return database.read([](db::Connection& c) {
@@ -90,14 +84,14 @@ Known read_known(db::Database& database) {
       known.runs.emplace(run.id, std::move(run));
     }
     known.needed = retention.needed();
-    for (const std::string& origin : retention.origins()) known.origins.insert(real_path(origin));
+    known.origins = retention.origins();
     return known;
   });
 }
 
 class Lister {
  public:
-  Lister(const HomePaths& paths, Known known) : paths_(paths), known_(std::move(known)) {}
+  Lister(const HomePaths& paths, Known known) : paths_(paths), known_(std::move(known)), origins_(known_.origins) {}
 
   HomeListing list() {
     for (const fs::path& directory : entries(paths_.runs())) {
@@ -119,11 +113,7 @@ class Lister {
   std::string below_home(const fs::path& path) const { return path.lexically_relative(paths_.home()).generic_string(); }
   HeldFile held(const fs::path& path) const { return {below_home(path), bytes_of(path), newest_change(path)}; }
 
-  bool is_origin(const fs::path& directory) const {
-    const std::string text = real_path(directory);
-    return std::any_of(known_.origins.begin(), known_.origins.end(),
-                       [&](const std::string& origin) { return origin == text || origin.starts_with(text + "/"); });
-  }
+  bool is_origin(const fs::path& directory) const { return !origins_.users(directory).empty(); }
 
   HeldRun run(std::int64_t id, const fs::path& directory) const {
     HeldRun run;
@@ -166,7 +156,7 @@ class Lister {
         run.damaged.push_back(held(path));
       } else if (const auto step = name.starts_with(kCheckpointPrefix) ? number(name.substr(5)) : std::nullopt; step) {
         const bool is_best = best != known_.best.end() && best->second.contains("checkpoints/" + name);
-        run.checkpoints.push_back({held(path), *step, is_best});
+        run.checkpoints.push_back({held(path), *step, is_best, is_origin(path)});
       }
     }
     const auto older = [](const HeldCheckpoint& a, const HeldCheckpoint& b) { return a.step < b.step; };
@@ -175,6 +165,7 @@ class Lister {
 
   const HomePaths& paths_;
   Known known_;
+  Origins origins_;
   HomeListing listing_;
 };
 

@@ -87,9 +87,9 @@ class Planner {
     return best == run.checkpoints.end() ? nullptr : &*best;
   }
 
-  // What another run may start from: the newest, and the best.
+  // What another run may start from: the one it names; where it names the run, the newest and the best.
   static bool is_needed(const HeldRun& run, const HeldCheckpoint& checkpoint) {
-    return run.needed && (&checkpoint == &run.checkpoints.back() || &checkpoint == best_of(run));
+    return checkpoint.needed || (run.needed && (&checkpoint == &run.checkpoints.back() || &checkpoint == best_of(run)));
   }
 
   bool is_surplus(const HeldRun& run, const HeldCheckpoint& checkpoint) const {

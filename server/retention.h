@@ -25,6 +25,7 @@ struct HeldCheckpoint {
   HeldFile file;
   std::int64_t step = 0;
   bool best = false;
+  bool needed = false;  // a run that has not ended names this one, or a file in it, as its origin
 };
 
 // A directory of runs/.

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "db/retention_store.h"
+#include "server/origins.h"
 #include "server/run_changes.h"
 #include "server/submission.h"
 #include "server/trash.h"
@@ -26,16 +27,36 @@ std::string name(const db::RunRow& run) {
   return "run " + std::to_string(run.id) + " (" + run.name + ")";
 }
 
-// Throws Error(conflict) unless the run may go together with the others of `ids`.
-void check_removable(db::Connection& c, const db::RunRow& run, const std::set<RunId>& ids) {
-  if (core::is_live(run.state)) conflict(name(run) + " is " + core::to_string(run.state) + ": cancel it before you delete it");
-  for (const RunId dependent : db::RetentionStore(c).dependents(run.id)) {
-    if (ids.contains(dependent)) continue;
-    const db::RunRow other = db::RunStore(c).get(dependent);
-    conflict(name(run) + " cannot be deleted: " + name(other) + ", which is " + core::to_string(other.state) +
-             ", depends on it; cancel or delete that first");
+// Throws Error(conflict) unless all of `ids` may go together.
+class RemovalCheck {
+ public:
+  RemovalCheck(db::Connection& c, const HomePaths& paths, const std::set<RunId>& ids)
+      : connection_(c), paths_(paths), ids_(ids), origins_(db::RetentionStore(c).origins()) {}
+
+  void require_removable() {
+    for (const RunId id : ids_) {
+      const db::RunRow run = db::RunStore(connection_).get(id);
+      if (core::is_live(run.state)) conflict(name(run) + " is " + core::to_string(run.state) + ": cancel it before you delete it");
+      require_unneeded(run, db::RetentionStore(connection_).dependents(id), "depends on it");
+      require_unneeded(run, origins_.users(paths_.run(id)), "starts from its files");
+    }
   }
-}
+
+ private:
+  void require_unneeded(const db::RunRow& run, const std::vector<RunId>& users, const std::string& how) {
+    for (const RunId user : users) {
+      if (ids_.contains(user)) continue;
+      const db::RunRow other = db::RunStore(connection_).get(user);
+      conflict(name(run) + " cannot be deleted: " + name(other) + ", which is " + core::to_string(other.state) + ", " + how +
+               "; cancel or delete that first");
+    }
+  }
+
+  db::Connection& connection_;
+  const HomePaths& paths_;
+  const std::set<RunId>& ids_;
+  Origins origins_;
+};
 
 }  // namespace
 
@@ -76,7 +97,7 @@ Deleted RetentionService::remove(std::vector<RunId> ids, std::optional<Experimen
         }
       }
       const std::set<RunId> unique(ids.begin(), ids.end());
-      for (const RunId id : unique) check_removable(c, runs.get(id), unique);
+      RemovalCheck(c, paths_, unique).require_removable();
       for (const RunId id : unique) {
         for (const ExperimentId of : listed.experiments_of(id)) experiments.insert(of);
         runs.erase(id);
@@ -84,7 +105,9 @@ Deleted RetentionService::remove(std::vector<RunId> ids, std::optional<Experimen
       }
       if (experiment) {
         db::RetentionStore(c).erase_experiment(*experiment);
-        for (const RunId id : deleted.kept) write_listings(c, paths_, id);
+        FileBatch files;
+        for (const RunId id : deleted.kept) add_listings(files, c, paths_, id);
+        files.put_in_place();
       }
       // Last, so that nothing but a failing commit can come after: then they are put back.
       for (const RunId id : unique) {

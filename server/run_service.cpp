@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "core/clock.h"
@@ -159,13 +160,6 @@ ResultTable RunService::results(ExperimentId id, bool archived) const {
   });
 }
 
-// What a rebuild must know too is written beside the run.
-std::optional<std::string> RunService::apply(db::Connection& c, RunVerb verb, RunId id) {
-  std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now());
-  if (!refused && (verb == RunVerb::archive || verb == RunVerb::unarchive)) write_listings(c, HomePaths(home_), id);
-  return refused;
-}
-
 LrSweepReport RunService::lr_sweep(ExperimentId id) const {
   return database_.read([&](db::Connection& c) { return read_lr_sweep(c, id); });
 }
@@ -175,23 +169,28 @@ ExperimentStatistics RunService::statistics(ExperimentId id, const std::string& 
 }
 
 RunView RunService::act(RunVerb verb, RunId id) {
-  const std::optional<std::string> refused = database_.write([&](db::Connection& c) { return apply(c, verb, id); });
-  if (refused) throw core::Error(core::ErrorKind::conflict, *refused);
-  publish({id});
-  return run(id);
+  const VerbResult result = act(verb, std::vector<RunId>{id});
+  if (!result.skipped.empty()) throw core::Error(core::ErrorKind::conflict, result.skipped.front().reason);
+  return result.runs.front();
 }
 
 VerbResult RunService::act(RunVerb verb, const std::vector<RunId>& ids) {
   VerbResult result;
   std::vector<RunId> changed;
+  // What a rebuild must know too is written beside the runs.
   database_.write([&](db::Connection& c) {
+    FileBatch files;
+    std::set<RunId> seen;
     for (const RunId id : ids) {
-      if (std::optional<std::string> refused = apply(c, verb, id)) {
+      if (!seen.insert(id).second) continue;
+      if (std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now())) {
         result.skipped.push_back({id, *std::move(refused)});
-      } else {
-        changed.push_back(id);
+        continue;
       }
+      changed.push_back(id);
+      if (verb == RunVerb::archive || verb == RunVerb::unarchive) add_listings(files, c, HomePaths(home_), id);
     }
+    files.put_in_place();
   });
   publish(changed);
   for (const RunId id : changed) result.runs.push_back(run(id));
@@ -203,9 +202,7 @@ VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
     db::ExperimentStore experiments(c);
     experiments.get(id);
     std::vector<RunId> ids;
-    for (const db::MemberRow& m : experiments.members(id)) {
-      if (std::find(ids.begin(), ids.end(), m.run_id) == ids.end()) ids.push_back(m.run_id);
-    }
+    for (const db::MemberRow& m : experiments.members(id)) ids.push_back(m.run_id);
     return ids;
   });
   return act(verb, members);
@@ -214,7 +211,11 @@ VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
 RunView RunService::set_priority(RunId id, int priority) {
   database_.write([&](db::Connection& c) {
     db::RunStore runs(c);
-    runs.get(id);
+    const core::RunState state = runs.get(id).state;
+    if (core::is_terminal(state)) {
+      throw core::Error(core::ErrorKind::conflict, "run " + std::to_string(id) + " is " + core::to_string(state) +
+                                                       ": only a run that has not ended can be given a priority; `retry` or `rerun` it first");
+    }
     runs.set_priority(id, priority);
     write_listings(c, HomePaths(home_), id);
   });

@@ -66,10 +66,11 @@ class RunService {
 
   // See run_verbs.h. Conflict when the run's state does not allow it.
   RunView act(RunVerb verb, RunId id);
-  // The same for several: those whose state does not allow it are skipped, with the reason. Unknown ids: not_found, before anything is done.
+  // The same for several, each once: those whose state does not allow it are skipped, with the reason. Unknown ids: not_found,
+  // before anything is done.
   VerbResult act(RunVerb verb, const std::vector<RunId>& ids);
   VerbResult act_on_experiment(RunVerb verb, ExperimentId id);  // runs that other experiments list too are no exception
-  RunView set_priority(RunId id, int priority);
+  RunView set_priority(RunId id, int priority);  // conflict for a run that has ended
   // Starts a queued run as soon as possible on `device` (empty = any of its kind), also if somebody else's work is on it.
   RunView force(RunId id, const std::string& device);
 
@@ -104,7 +105,6 @@ class RunService {
   std::vector<ExperimentId> experiments_of(RunId id) const;
 
  private:
-  std::optional<std::string> apply(db::Connection& connection, RunVerb verb, RunId id);
   void publish(const std::vector<RunId>& ids);
 
   db::Database& database_;

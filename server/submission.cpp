@@ -8,7 +8,6 @@
 #include "core/config_json.h"
 #include "core/field_io.h"
 #include "core/origin.h"
-#include "server/file_batch.h"
 #include "db/retention_store.h"
 #include "server/file_io.h"
 #include "server/listing_json.h"
@@ -62,27 +61,6 @@ nlohmann::json varied_in_order(const core::PlannedRun& planned) {
 void write_spec(FileBatch& files, const HomePaths& paths, std::int64_t id, nlohmann::json spec) {
   spec["run_id"] = id;
   files.add(paths.spec(id), spec.dump(2) + "\n");
-}
-
-void add_listings(FileBatch& files, db::Connection& connection, const HomePaths& paths, std::int64_t run_id) {
-  db::ExperimentStore experiments(connection);
-  nlohmann::json list = nlohmann::json::array();
-  for (const db::MemberRow& member : experiments.listings(run_id))
-    list.push_back(listing_to_json(experiments.get(member.experiment_id), member));
-  const db::RunRow run = db::RunStore(connection).get(run_id);
-  const nlohmann::json file = {{"queued_at", core::to_rfc3339(run.queued_at)},
-                               {"priority", run.priority},
-                               {"total_parameters", run.total_parameters},
-                               {"active_parameters", run.active_parameters},
-                               {"flops_per_token", run.flops_per_token},
-                               {"tokens", run.tokens},
-                               {"max_steps", run.max_steps},
-                               {"waits_for", run.waits_for},
-                               {"depends_on", db::RunStore(connection).dependencies(run_id)},
-                               {"memory_key", run.memory_key},
-                               {"archived", run.archived},
-                               {"listings", list}};
-  files.add(paths.listings(run_id), file.dump(2) + "\n");
 }
 
 class Recorder {
@@ -215,6 +193,27 @@ Submitted record_plan(db::Database& database, const HomePaths& paths, const core
     for (const std::int64_t id : created_directories) std::filesystem::remove_all(paths.run(id), ignored);
     throw;
   }
+}
+
+void add_listings(FileBatch& files, db::Connection& connection, const HomePaths& paths, std::int64_t run_id) {
+  db::ExperimentStore experiments(connection);
+  nlohmann::json list = nlohmann::json::array();
+  for (const db::MemberRow& member : experiments.listings(run_id))
+    list.push_back(listing_to_json(experiments.get(member.experiment_id), member));
+  const db::RunRow run = db::RunStore(connection).get(run_id);
+  const nlohmann::json file = {{"queued_at", core::to_rfc3339(run.queued_at)},
+                               {"priority", run.priority},
+                               {"total_parameters", run.total_parameters},
+                               {"active_parameters", run.active_parameters},
+                               {"flops_per_token", run.flops_per_token},
+                               {"tokens", run.tokens},
+                               {"max_steps", run.max_steps},
+                               {"waits_for", run.waits_for},
+                               {"depends_on", db::RunStore(connection).dependencies(run_id)},
+                               {"memory_key", run.memory_key},
+                               {"archived", run.archived},
+                               {"listings", list}};
+  files.add(paths.listings(run_id), file.dump(2) + "\n");
 }
 
 void write_listings(db::Connection& connection, const HomePaths& paths, std::int64_t run_id) {

@@ -11,6 +11,7 @@
 #include "core/plan.h"
 #include "db/database.h"
 #include "db/experiment_store.h"
+#include "server/file_batch.h"
 #include "server/paths.h"
 #include "server/views.h"
 
@@ -33,7 +34,9 @@ db::Resources resources_of(const core::RunConfig& config);
 // Throws Error(config) naming each run that asks for more than this server has, and the remedy. Called before anything is queued.
 void require_resources(const core::Plan& plan, const std::string& source_name, const DevicesView& devices, bool slurm_by_default = false);
 
-// runs/<id>/listings.json: every experiment that lists the run and how, so that the database can be rebuilt.
+// runs/<id>/listings.json: every experiment that lists the run and how, so that the database can be rebuilt. Of several runs in one
+// batch: the writer of the database waits for the disk once, not once a run.
+void add_listings(FileBatch& files, db::Connection& connection, const HomePaths& paths, std::int64_t run_id);
 void write_listings(db::Connection& connection, const HomePaths& paths, std::int64_t run_id);
 
 }  // namespace moelab::server

@@ -79,6 +79,7 @@ std::string experiment_state(const std::vector<db::ListedRun>& members) {
   const bool ended = any(core::is_terminal);
   if (any(core::is_live) || (queued && ended)) return "running";
   if (queued) return "queued";
+  if (any([](RunState s) { return s == RunState::paused; })) return "paused";  // all that has not ended is
   if (any([](RunState s) { return core::is_terminal(s) && s != RunState::completed && s != RunState::pruned && s != RunState::cancelled; }))
     return "failed";
   return any([](RunState s) { return s == RunState::cancelled; }) ? "cancelled" : "completed";
@@ -180,8 +181,9 @@ ExperimentView ViewBuilder::experiment(const db::ExperimentRow& row) {
   for (const RunState state : core::all_run_states()) v.counts[core::to_string(state)] = 0;
   for (const db::ListedRun& m : list) {
     ++v.counts[core::to_string(m.run.state)];
-    v.progress += (core::is_terminal(m.run.state) ? 1 : progress_of(m.run)) / static_cast<double>(list.size());
+    v.progress += core::is_terminal(m.run.state) ? 1 : progress_of(m.run);
   }
+  if (!list.empty()) v.progress /= static_cast<double>(list.size());  // once: six sixths are less than one
   return v;
 }
 

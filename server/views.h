@@ -156,7 +156,7 @@ struct ExperimentView {
   std::string baseline;  // empty = none
   core::TimePoint created_at;
   bool archived = false;  // every one of its runs is, and it has some
-  std::string state;                           // queued | running | completed | failed | cancelled
+  std::string state;                           // queued | running | paused | completed | failed | cancelled
   double progress = 0;                         // [0, 1]
   std::map<std::string, std::int64_t> counts;  // every state name -> members in it
   std::int64_t total = 0;

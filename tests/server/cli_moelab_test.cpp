@@ -170,6 +170,10 @@ TEST_CASE("runs are submitted, listed, shown, waited for, cancelled and retried"
   CHECK(shell.run({"retry", "bias"}).code == 0);
   CHECK(daemon.get("/api/v1/runs/" + std::to_string(third)).at("state") == "queued");
   CHECK(shell.run({"retry", "none"}).code == 4);
+  const Said twice = shell.run({"rerun", "penalty", "penalty"});
+  CHECK(twice.code == 0);
+  CHECK(twice.out.find("penalty") == twice.out.rfind("penalty"));
+  CHECK(shell.run({"cancel", "penalty"}).code == 0);
   CHECK(has(shell.run({"cancel", "--experiment", "balance"}).out, "cancel: 1 runs, 2 left alone"));
 
   write_text(daemon.home.paths.log(first), "first\nsecond\n");

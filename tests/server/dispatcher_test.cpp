@@ -219,6 +219,22 @@ TEST_CASE("max_concurrent of the server, and a run that waits for two others") {
   CHECK(shop.home.run(last).reason == "it depends on run 2 (b), which is failed; retry that, then this");
 }
 
+TEST_CASE("a run whose parent is not here is skipped, and what its reason says to do lets it go on") {
+  test::Workshop shop;
+  const std::int64_t orphan = shop.home.add_run("child", {.gpus = 0}, 0, "key-parent");
+  shop.home.bus.run_changed(orphan);
+  shop.tick(2);
+  CHECK(shop.state(orphan) == RunState::skipped);
+  CHECK(shop.home.run(orphan).reason == "it depends on a run that is not here; submit the file again, then retry this");
+  const std::int64_t parent = shop.home.add_run("parent");
+  CHECK_FALSE(shop.act(server::RunVerb::retry, orphan));
+  shop.tick(1);
+  shop.starts(parent);
+  shop.leaves(parent, "completed", 0);
+  shop.tick(2);
+  CHECK(shop.state(orphan) == RunState::starting);
+}
+
 TEST_CASE("hours in which the machine was down are no running time") {
   test::Workshop shop;
   const std::int64_t id = shop.running_run("a", {.gpus = 0, .timeout_s = 3600, .max_restarts = 3});

@@ -48,6 +48,14 @@ struct GcHome : test::EngineHome {
     test::write_text(paths.checkpoints(id) / name / "model.safetensors", std::string(bytes, 'x'));
     database.write([&](db::Connection& c) { db::FileStore(c).put_checkpoint(id, 1, {step, "checkpoints/" + name, step == 1}); });
   }
+  // A queued run that names these files.
+  void start_from(const fs::path& origin) {
+    database.write([&](db::Connection& c) {
+      db::NewRun run = test::new_run("tuned");
+      run.spec["config"]["train"]["init_from"] = origin.string();
+      db::RunStore(c).insert(run, clock.now());
+    });
+  }
   std::vector<std::string> checkpoints(std::int64_t id) const {
     std::vector<std::string> names;
     for (const auto& item : fs::directory_iterator(paths.checkpoints(id))) names.push_back(item.path().filename().string().substr(5));
@@ -173,6 +181,31 @@ TEST_CASE("a run that is queued again, or needed by a new one, after gc has look
   REQUIRE(report.failed.size() == 6);
   CHECK(report.failed[0].second == "another run needs it meanwhile");
   CHECK(report.failed[5].second == "the run has changed meanwhile");
+}
+
+TEST_CASE("the very checkpoint that another run names stays, be it the newest, the best or neither") {
+  GcHome home;
+  const std::int64_t run = home.ended_run("a", {1, 2, 3, 4, 5});
+  home.start_from(home.paths.checkpoints(run) / "step_00000002" / "model.safetensors");
+  home.gc();
+  CHECK(home.checkpoints(run) == Names{"00000001", "00000002", "00000004", "00000005"});
+  server::GcRules rules;
+  rules.keep_checkpoints = 0;
+  rules.quota_bytes = 1;
+  home.gc(rules);
+  CHECK(home.checkpoints(run) == Names{"00000001", "00000002", "00000005"});
+}
+
+TEST_CASE("a checkpoint that is named through a symbolic link stays too") {
+  GcHome home;
+  const test::TempDir elsewhere;
+  const std::int64_t run = home.ended_run("a", {1, 2, 3});
+  fs::create_directory_symlink(home.paths.home(), elsewhere.path() / "link");
+  home.start_from(elsewhere.path() / "link/runs" / std::to_string(run) / "checkpoints/step_00000002");
+  server::GcRules rules;
+  rules.quota_bytes = 1;
+  home.gc(rules);
+  CHECK(home.checkpoints(run) == Names{"00000001", "00000002", "00000003"});
 }
 
 TEST_CASE("leftovers, strays and unused cache go; journals, locks and a cache entry in use stay") {

@@ -52,6 +52,14 @@ struct Lab {
       runs.end_attempt(id, end, clock.now());
     });
   }
+  void start_from(std::int64_t id, const std::filesystem::path& origin) {
+    database->write([&](db::Connection& c) {
+      db::RunStore runs(c);
+      nlohmann::json spec = runs.spec(id);
+      spec["config"]["train"]["init_from"] = origin.string();
+      runs.update_spec(id, spec, {.gpus = 0});
+    });
+  }
   void rebuild() {
     service.reset();
     database.reset();
@@ -148,6 +156,33 @@ TEST_CASE("a run with a worker, or that another one needs, is not deleted; nor i
   CHECK(lab.listed() == Ids{2});
 }
 
+TEST_CASE("a run whose files another one starts from is not deleted, whichever file is named, until that one has ended") {
+  Lab lab;
+  for (const char* file : {"", "checkpoints", "checkpoints/step_00000040"}) {
+    CAPTURE(file);
+    lab.start_from(3, lab.paths.run(1) / file);
+    CHECK(lab.refusal({1}) ==
+          "run 1 (a0) cannot be deleted: run 3 (b1), which is queued, starts from its files; cancel or delete that first");
+  }
+  CHECK(std::filesystem::exists(lab.paths.spec(1)));
+  lab.start_from(3, lab.paths.run(11));  // not what begins with the same digits
+  CHECK(lab.service->retention().remove({1}).runs == Ids{1});
+  lab.start_from(3, lab.paths.run(2));
+  CHECK(lab.service->retention().remove({2, 3}).runs == Ids{2, 3});  // together they may
+
+  Lab other;
+  other.start_from(3, other.paths.run(1));
+  other.service->act(RunVerb::cancel, 3);
+  CHECK(other.service->retention().remove({1}).runs == Ids{1});
+}
+
+TEST_CASE("a run whose files are named through a symbolic link to the home is not deleted") {
+  Lab lab;
+  std::filesystem::create_directory_symlink(lab.paths.home(), lab.matrix.dir.path() / "link");
+  lab.start_from(3, lab.matrix.dir.path() / "link/runs/1/checkpoints");
+  CHECK(lab.refusal({1}).find("run 3 (b1), which is queued, starts from its files") != std::string::npos);
+}
+
 TEST_CASE("deleting an experiment leaves the runs that another one lists, and a rebuild knows no more of it") {
   Lab lab;
   const server::Deleted deleted = lab.service->retention().remove_experiment(1);
@@ -160,6 +195,29 @@ TEST_CASE("deleting an experiment leaves the runs that another one lists, and a 
   CHECK(lab.service->experiments().size() == 1);
   CHECK(lab.service->run(2).name == "b0");
   CHECK(test::kind_of_error([&] { lab.service->retention().remove_experiment(9); }) == core::ErrorKind::not_found);
+}
+
+TEST_CASE("listings of several runs are put in place together: one that cannot be written leaves all as they were") {
+  Lab lab;
+  core::PlanRequest other = lab.matrix.request();
+  other.source_text.replace(other.source_text.find("name: study"), 11, "name: other");
+  lab.service->submit(other);  // experiments 3 and 4 list the same runs
+  lab.finish(1);
+  lab.finish(2);
+  const std::string before = test::read_text(lab.paths.listings(1));
+  std::filesystem::rename(lab.paths.run(2), lab.paths.home() / "away");
+  CHECK(test::kind_of_error([&] { lab.service->act(RunVerb::archive, Ids{1, 2}); }) == core::ErrorKind::storage);
+  CHECK(test::read_text(lab.paths.listings(1)) == before);
+  CHECK_FALSE(lab.service->run(1).archived);
+  CHECK(test::kind_of_error([&] { lab.service->retention().remove_experiment(1); }) == core::ErrorKind::storage);
+  CHECK(test::read_text(lab.paths.listings(1)) == before);
+
+  std::filesystem::rename(lab.paths.home() / "away", lab.paths.run(2));
+  CHECK(lab.service->retention().remove_experiment(1).kept == Ids{1, 2});
+  CHECK(lab.service->act(RunVerb::archive, Ids{1, 2}).runs.size() == 2);
+  lab.rebuild();
+  CHECK(lab.service->run(1).archived);
+  CHECK(lab.service->experiments().size() == 2);  // b and the other b; all runs of the other a are archived
 }
 
 TEST_CASE("a deletion that cannot be carried out changes nothing") {

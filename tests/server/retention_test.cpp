@@ -85,6 +85,8 @@ TEST_CASE("the newest and the best checkpoint of a run that another one needs ar
   CHECK(!needed.within_quota);
   run.needed = false;
   CHECK(paths(plan({run}, rules)).size() == 3);
+  run.checkpoints[0].needed = true;  // the very one that is named
+  CHECK(paths(plan({run}, rules)) == Paths{"runs/1/checkpoints/step_2", "runs/1/checkpoints/step_3"});
 }
 
 TEST_CASE("over the quota, checkpoints of ended runs go until it is met: results first, then the longest ended") {

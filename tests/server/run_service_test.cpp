@@ -178,6 +178,57 @@ TEST_CASE("cancel, bulk cancel and retry") {
   CHECK(health.devices_free == 2);
 }
 
+TEST_CASE("an experiment is paused when all that has not ended is, and completed only when all has ended") {
+  Service t;
+  t.service().submit(t.request());
+  t.service().act(server::RunVerb::pause, 2);
+  CHECK(t.service().experiment(1).state == "queued");  // run 1 is
+  t.service().act(server::RunVerb::pause, 1);
+  CHECK(t.service().experiment(1).state == "paused");
+  t.service().act(server::RunVerb::resume, 1);
+  t.end(1, RunState::completed);
+  CHECK(t.service().experiment(1).state == "paused");
+  t.service().act(server::RunVerb::resume, 2);
+  CHECK(t.service().experiment(1).state == "running");
+  t.end(2, RunState::completed);
+  CHECK(t.service().experiment(1).state == "completed");
+}
+
+TEST_CASE("the progress of an experiment that has ended is one, however many runs it has") {
+  Service t;
+  for (const char* seeds : {"[0, 1, 2]", "[0, 1, 2, 3, 4]"}) {  // a has two variants: 6 runs, 10 runs
+    CAPTURE(seeds);
+    core::PlanRequest request = t.request();
+    request.source_text.insert(request.source_text.find("    variants:"), std::string("    seeds: ") + seeds + "\n");
+    t.service().submit(request);
+    t.service().act_on_experiment(server::RunVerb::cancel, 1);
+    CHECK(t.service().experiment(1).progress == 1);
+  }
+}
+
+TEST_CASE("a run that is named twice is changed once") {
+  Service t;
+  t.service().submit(t.request());
+  const server::VerbResult result = t.service().act(server::RunVerb::cancel, std::vector<server::RunId>{3, 1, 3, 1});
+  REQUIRE(result.runs.size() == 2);
+  CHECK(result.runs[0].id == 3);
+  CHECK(result.runs[1].id == 1);
+  CHECK(result.skipped.empty());
+}
+
+TEST_CASE("a run that has ended has no place in the queue to be given") {
+  Service t;
+  t.service().submit(t.request());
+  CHECK(t.service().set_priority(1, 7).priority == 7);
+  t.service().act(server::RunVerb::pause, 1);
+  CHECK(t.service().set_priority(1, 8).priority == 8);
+  t.end(2, RunState::completed);
+  std::string message;
+  CHECK(test::kind_of_error([&] { t.service().set_priority(2, 7); }, &message) == core::ErrorKind::conflict);
+  CHECK(message == "run 2 is completed: only a run that has not ended can be given a priority; `retry` or `rerun` it first");
+  CHECK(t.service().run(2).priority == 3);
+}
+
 TEST_CASE("the pace of a live run gives its remaining time, and that of its experiment") {
   Service t;
   t.service().submit(t.request());

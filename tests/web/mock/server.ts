@@ -74,7 +74,7 @@ function experimentView(id: number): Schemas['ExperimentDetail'] {
   for (const run of runs) counts[run.state] = (counts[run.state] ?? 0) + 1;
   const live = runs.some((run) => ['running', 'starting', 'stopping'].includes(run.state));
   const waiting = (counts['queued'] ?? 0) > 0;
-  const state = live ? 'running' : waiting ? 'queued' : counts['completed'] === runs.length ? 'completed' : counts['cancelled'] === runs.length ? 'cancelled' : 'failed';
+  const state = live ? 'running' : waiting ? 'queued' : (counts['paused'] ?? 0) > 0 ? 'paused' : counts['completed'] === runs.length ? 'completed' : counts['cancelled'] === runs.length ? 'cancelled' : 'failed';
   const left = runs.filter((run) => ['running', 'starting', 'queued'].includes(run.state)).reduce((sum, run) => sum + (MAX_STEPS - run.step) * 0.11, 0);
   return {
     id,

@@ -18,7 +18,7 @@ import { ago, dateTime, duration, percent, plural } from '../lib/format';
 type Show = 'all' | 'active' | 'ended';
 
 function isActive(experiment: Experiment): boolean {
-  return experiment.state === 'queued' || experiment.state === 'running';
+  return experiment.state === 'queued' || experiment.state === 'running' || experiment.state === 'paused';
 }
 
 function matches(experiment: Experiment, text: string): boolean {
