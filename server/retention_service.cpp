@@ -83,6 +83,7 @@ Deleted RetentionService::remove(std::vector<RunId> ids, std::optional<Experimen
         deleted.runs.push_back(id);
       }
       if (experiment) {
+        experiments.insert(*experiment);  // also when it has no run of its own
         db::RetentionStore(c).erase_experiment(*experiment);
         for (const RunId id : deleted.kept) write_listings(c, paths_, id);
       }

@@ -199,7 +199,11 @@ VerbResult RunService::act(RunVerb verb, const std::vector<RunId>& ids) {
 }
 
 VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
-  const std::vector<RunId> members = database_.read([&](db::Connection& c) {
+  return act(verb, members(id));
+}
+
+std::vector<RunId> RunService::members(ExperimentId id) const {
+  return database_.read([&](db::Connection& c) {
     db::ExperimentStore experiments(c);
     experiments.get(id);
     std::vector<RunId> ids;
@@ -208,29 +212,60 @@ VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
     }
     return ids;
   });
-  return act(verb, members);
+}
+
+template <class Change>
+VerbResult RunService::change_each(const std::vector<RunId>& ids, Change&& change) {
+  VerbResult result;
+  std::vector<RunId> changed;
+  database_.write([&](db::Connection& c) {
+    for (const RunId id : ids) {
+      if (std::optional<std::string> refused = change(c, id)) {
+        result.skipped.push_back({id, *std::move(refused)});
+      } else {
+        changed.push_back(id);
+      }
+    }
+  });
+  publish(changed);
+  for (const RunId id : changed) result.runs.push_back(run(id));
+  return result;
+}
+
+RunView RunService::only(const VerbResult& result) const {
+  if (!result.skipped.empty()) throw core::Error(core::ErrorKind::conflict, result.skipped.front().reason);
+  return result.runs.front();
 }
 
 RunView RunService::set_priority(RunId id, int priority) {
-  database_.write([&](db::Connection& c) {
-    db::RunStore runs(c);
-    runs.get(id);
-    runs.set_priority(id, priority);
-    write_listings(c, HomePaths(home_), id);
+  return only(set_priority(std::vector{id}, priority));
+}
+
+VerbResult RunService::set_priority(const std::vector<RunId>& ids, int priority) {
+  return change_each(ids, [&](db::Connection& c, RunId id) {
+    std::optional<std::string> refused = apply_priority(c, id, priority);
+    if (!refused) write_listings(c, HomePaths(home_), id);
+    return refused;
   });
-  publish({id});
-  return run(id);
 }
 
 RunView RunService::force(RunId id, const std::string& device) {
+  return only(force(std::vector{id}, device));
+}
+
+VerbResult RunService::force(const std::vector<RunId>& ids, const std::string& device) {
+  const std::string onto = forced_device(device);
+  return change_each(ids, [&](db::Connection& c, RunId id) { return apply_force(c, id, onto, clock_.now()); });
+}
+
+std::string RunService::forced_device(const std::string& device) const {
+  if (device.empty()) return db::kAnyDevice;
   const DevicesView devices = devices_.view();
   const auto is_it = [&](const DeviceView& d) { return d.id == device; };
-  if (!device.empty() && std::none_of(devices.devices.begin(), devices.devices.end(), is_it)) {
+  if (std::none_of(devices.devices.begin(), devices.devices.end(), is_it)) {
     throw core::Error(core::ErrorKind::not_found, "there is no device " + device + "; `moelab gpus` lists them");
   }
-  database_.write([&](db::Connection& c) { db::RunStore(c).force(id, device.empty() ? db::kAnyDevice : device, clock_.now()); });
-  publish({id});
-  return run(id);
+  return device;
 }
 
 QueueView RunService::queue(std::int64_t limit) const {

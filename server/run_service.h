@@ -69,9 +69,14 @@ class RunService {
   // The same for several: those whose state does not allow it are skipped, with the reason. Unknown ids: not_found, before anything is done.
   VerbResult act(RunVerb verb, const std::vector<RunId>& ids);
   VerbResult act_on_experiment(RunVerb verb, ExperimentId id);  // runs that other experiments list too are no exception
+  // The next two likewise: one run, or several in one transaction.
   RunView set_priority(RunId id, int priority);
-  // Starts a queued run as soon as possible on `device` (empty = any of its kind), also if somebody else's work is on it.
+  VerbResult set_priority(const std::vector<RunId>& ids, int priority);
+  // Starts queued runs as soon as possible on `device` (empty = any of their kind), also if somebody else's work is on it.
   RunView force(RunId id, const std::string& device);
+  VerbResult force(const std::vector<RunId>& ids, const std::string& device);
+  // Each run that the experiment lists, once.
+  std::vector<RunId> members(ExperimentId id) const;
 
   // The first `limit` queued runs in the order in which they get their turn.
   QueueView queue(std::int64_t limit) const;
@@ -105,6 +110,11 @@ class RunService {
 
  private:
   std::optional<std::string> apply(db::Connection& connection, RunVerb verb, RunId id);
+  // `change(connection, id)` of each in one transaction; a sentence from it says why that run was left alone.
+  template <class Change>
+  VerbResult change_each(const std::vector<RunId>& ids, Change&& change);
+  RunView only(const VerbResult& result) const;  // the one run that was to change; conflict when it was left alone
+  std::string forced_device(const std::string& device) const;
   void publish(const std::vector<RunId>& ids);
 
   db::Database& database_;
