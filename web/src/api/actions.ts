@@ -2,20 +2,20 @@
 import { useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query';
 
 import { post } from './client';
-import { patchCache } from './patch';
+import { dropRuns, patchCache } from './patch';
 import { keys } from './queries';
-import type { Device, DeviceList, Queue, Run, RunVerb, VerbResult } from './types';
+import type { Deleted, Device, DeviceList, Queue, Run, RunVerb, VerbResult } from './types';
 
-const MAX_IDS = 1000; // of the contract's RunIds
+export const MAX_IDS = 1000; // of the contract's RunIds
 
 function take(client: QueryClient, runs: readonly Run[]): void {
   patchCache(client, new Map(runs.map((run) => [run.id, run])));
 }
 
-function refresh(client: QueryClient): void {
-  for (const name of ['run', 'runs', 'members', 'queue', 'health', 'experiments', 'experiment', 'devices']) {
-    void client.invalidateQueries({ queryKey: [name] });
-  }
+const LISTS = ['runs', 'members', 'queue', 'health', 'experiments', 'devices'];
+
+function refresh(client: QueryClient, names = [...LISTS, 'run', 'experiment']): void {
+  for (const name of names) void client.invalidateQueries({ queryKey: [name] });
 }
 
 function useRunMutation<Input>(send: (input: Input) => Promise<Run>) {
@@ -48,12 +48,23 @@ export const useRunsVerb = () =>
 
 export const useExperimentVerb = () => useBulkMutation(({ id, verb }: { id: number; verb: RunVerb }) => post<VerbResult>(`/experiments/${id}/${verb}`));
 
+/** All or none go. The page of what is gone is left by the caller, and asking for it again would only fail. */
+function useDelete<Input>(send: (input: Input) => Promise<Deleted>) {
+  const client = useQueryClient();
+  return useMutation({ mutationFn: send, onSuccess: ({ deleted }) => dropRuns(client, new Set(deleted)), onSettled: () => refresh(client, LISTS) });
+}
+
+/** At most MAX_IDS at once. */
+export const useDeleteRuns = () => useDelete((ids: readonly number[]) => post<Deleted>('/runs/delete', { ids }));
+
+export const useDeleteExperiment = () => useDelete((id: number) => post<Deleted>(`/experiments/${id}/delete`));
+
 export type QueueVerb = 'hold' | 'drain' | 'release';
 
 export function useQueueVerb() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ verb, reason }: { verb: QueueVerb; reason: string }) => post<Queue>(`/queue/${verb}`, { reason }),
+    mutationFn: ({ verb, reason }: { verb: QueueVerb; reason: string }) => post<Queue>(`/queue/${verb}`, verb === 'release' ? {} : { reason }),
     // The answer lists no runs, so only the mode of what is shown is replaced.
     onSuccess: ({ mode, reason, since }) => client.setQueriesData<Queue>({ queryKey: keys.queue }, (old) => old && { ...old, mode, reason, since }),
     onSettled: () => refresh(client),
