@@ -2,7 +2,8 @@
 import { useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query';
 
 import { post } from './client';
-import { dropRuns, patchCache } from './patch';
+import { leave } from './leaving';
+import { dropExperiments, dropRuns, patchCache } from './patch';
 import { keys } from './queries';
 import type { Deleted, Device, DeviceList, Queue, Run, RunVerb, VerbResult } from './types';
 
@@ -12,10 +13,10 @@ function take(client: QueryClient, runs: readonly Run[]): void {
   patchCache(client, new Map(runs.map((run) => [run.id, run])));
 }
 
-const LISTS = ['runs', 'members', 'queue', 'health', 'experiments', 'devices'];
-
-function refresh(client: QueryClient, names = [...LISTS, 'run', 'experiment']): void {
-  for (const name of names) void client.invalidateQueries({ queryKey: [name] });
+function refresh(client: QueryClient): void {
+  for (const name of ['run', 'runs', 'members', 'queue', 'health', 'experiments', 'experiment', 'devices']) {
+    void client.invalidateQueries({ queryKey: [name] });
+  }
 }
 
 function useRunMutation<Input>(send: (input: Input) => Promise<Run>) {
@@ -48,16 +49,29 @@ export const useRunsVerb = () =>
 
 export const useExperimentVerb = () => useBulkMutation(({ id, verb }: { id: number; verb: RunVerb }) => post<VerbResult>(`/experiments/${id}/${verb}`));
 
-/** All or none go. The page of what is gone is left by the caller, and asking for it again would only fail. */
-function useDelete<Input>(send: (input: Input) => Promise<Deleted>) {
+/** All or none go; at most MAX_IDS at once. The page of what is gone is left by the caller. */
+export function useDeleteRuns() {
   const client = useQueryClient();
-  return useMutation({ mutationFn: send, onSuccess: ({ deleted }) => dropRuns(client, new Set(deleted)), onSettled: () => refresh(client, LISTS) });
+  return useMutation({
+    mutationFn: (ids: readonly number[]) => post<Deleted>('/runs/delete', { ids }),
+    onMutate: (ids) => leave(ids.map(keys.run)),
+    onError: (_error, _ids, stay) => stay?.(),
+    onSuccess: ({ deleted }) => dropRuns(client, new Set(deleted)),
+  });
 }
 
-/** At most MAX_IDS at once. */
-export const useDeleteRuns = () => useDelete((ids: readonly number[]) => post<Deleted>('/runs/delete', { ids }));
-
-export const useDeleteExperiment = () => useDelete((id: number) => post<Deleted>(`/experiments/${id}/delete`));
+export function useDeleteExperiment() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: number) => post<Deleted>(`/experiments/${id}/delete`),
+    onMutate: (id) => leave([keys.experiment(id)]),
+    onError: (_error, _id, stay) => stay?.(),
+    onSuccess: ({ deleted }, id) => {
+      dropRuns(client, new Set(deleted));
+      dropExperiments(client, new Set([id]));
+    },
+  });
+}
 
 export type QueueVerb = 'hold' | 'drain' | 'release';
 

@@ -5,6 +5,7 @@ import type { QueryClient } from '@tanstack/react-query';
 import { isTerminal } from '../lib/states';
 import { API_ROOT } from './client';
 import { setConnection } from './connection';
+import { isLeft } from './leaving';
 import { dropExperiments, dropRuns, patchCache } from './patch';
 import { keys } from './queries';
 import { withToken } from './token';
@@ -157,7 +158,10 @@ export class LiveUpdates {
     });
     if (unknown) this.listings.call('experiments');
     for (const [id, experiment] of fresh) {
-      this.client.setQueryData<ExperimentDetail>(keys.experiment(id), (old) => (old ? { ...old, ...experiment } : old));
+      const shown = this.client.getQueryData<ExperimentDetail>(keys.experiment(id));
+      if (!shown) continue;
+      if (shown.total !== experiment.total) this.results.call(id);
+      this.client.setQueryData<ExperimentDetail>(keys.experiment(id), { ...shown, ...experiment });
     }
   }
 
@@ -184,10 +188,10 @@ export class LiveUpdates {
     dropExperiments(this.client, new Set(this.goneExperiments));
     // The page of one of them asks again, and is told that it is gone.
     const pages = [...[...this.goneRuns].map(keys.run), ...[...this.goneExperiments].map(keys.experiment)];
-    for (const queryKey of pages) void this.client.resetQueries({ queryKey });
+    for (const queryKey of pages.filter((key) => !isLeft(key))) void this.client.resetQueries({ queryKey });
     for (const id of this.goneRuns) this.lastSeen.delete(id);
-    // Totals, later pages and tables of results hang on what is gone too.
-    for (const name of ['runs', 'health', 'queue', 'results', 'statistics', 'lr-sweep']) this.listings.call(name);
+    // Totals and later pages hang on what is gone too. Tables of results follow the event of their experiment.
+    for (const name of ['runs', 'health', 'queue']) this.listings.call(name);
     this.goneRuns.clear();
     this.goneExperiments.clear();
   }
