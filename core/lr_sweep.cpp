@@ -29,8 +29,8 @@ ExperimentDef experiment_of_sweep(const ExperimentDef& source, const LrSweep& sw
   ExperimentDef experiment;
   experiment.name = lr_sweep_experiment(source.name);
   experiment.line = source.line;
-  experiment.notes = "Learning-rate sweep of " + source.name + ": " + std::to_string(sweep.rates.size()) + " rates, " +
-                     std::to_string(sweep.steps) + " steps each, " + std::to_string(sweep.warmup) + " of them warm-up.";
+  experiment.notes = "Learning-rate sweep of " + source.name + ": " + counted(static_cast<std::int64_t>(sweep.rates.size()), "rate") + ", " +
+                     counted(sweep.steps, "step") + " each, " + std::to_string(sweep.warmup) + " of them warm-up.";
   experiment.tags = source.tags;
   experiment.tags.emplace_back("lr_sweep");
   experiment.priority = source.priority;
@@ -44,7 +44,7 @@ void check_lr_sweep(const LrSweep& sweep) {
   const auto refuse = [](const std::string& message) { throw Error(ErrorKind::usage, "lr_sweep: " + message); };
   if (sweep.rates.empty()) refuse("rates is empty; name at least one learning rate, or leave it out for the usual 12");
   if (sweep.rates.size() > kMaxRates) {
-    refuse("rates has " + std::to_string(sweep.rates.size()) + " values; the limit is " + std::to_string(kMaxRates));
+    refuse("rates has " + counted(static_cast<std::int64_t>(sweep.rates.size()), "value") + "; the limit is " + std::to_string(kMaxRates));
   }
   // The knobs' own ranges hold here too: a value that no file could hold would be refused by the worker, when all is queued.
   RunConfig scratch;
@@ -55,7 +55,7 @@ void check_lr_sweep(const LrSweep& sweep) {
   }
   if (const auto problem = read_field(scratch, "train.max_steps", Node::scalar(std::to_string(sweep.steps)))) refuse("steps " + *problem);
   if (sweep.warmup < 0 || sweep.warmup >= sweep.steps) {
-    refuse("warmup must be at least 0 and shorter than the " + std::to_string(sweep.steps) + " steps, not " + std::to_string(sweep.warmup));
+    refuse("warmup must be at least 0 and shorter than the " + counted(sweep.steps, "step") + ", not " + std::to_string(sweep.warmup));
   }
 }
 

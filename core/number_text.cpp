@@ -36,6 +36,11 @@ std::string rounded_text(double value, bool whole) {
   return buffer.data();
 }
 
+std::string counted(std::int64_t count, std::string_view one, std::string_view many) {
+  const std::string plural = many.empty() ? std::string(one) + "s" : std::string(many);
+  return std::to_string(count) + " " + (count == 1 ? std::string(one) : plural);
+}
+
 std::optional<double> parse_number(std::string_view text) {
   const std::optional<double> value = parse_whole<double>(text);
   if (!value || !std::isfinite(*value)) return std::nullopt;

@@ -168,7 +168,7 @@ std::string DeviceMonitor::why_busy(const Device& gpu) {
   std::vector<DeviceProcess> computing;
   std::copy_if(gpu.processes.begin(), gpu.processes.end(), std::back_inserter(computing), computes);
   const double used = gpu.memory_used_mb.value_or(0);
-  const std::string in_use = gpu.id + ": " + gigabytes(used) + " of " + gigabytes(gpu.memory_total_mb.value_or(0)) + " GB in use by ";
+  const std::string in_use = gpu.id + ": " + gigabytes(used) + " of " + gigabytes(gpu.memory_total_mb.value_or(0)) + " GiB in use by ";
   if (!computing.empty()) {
     const Lease* lease = owner(computing.front());
     why = gpu.id + " is used by " + (lease ? run_words(*lease) + ", which was granted " + lease->device : process_words(computing));

@@ -9,7 +9,7 @@
 
 namespace moelab::server {
 
-// "3.1", "24": GB of 1024 MB with at most one decimal.
+// "3.1", "24": GiB with at most one decimal.
 std::string gigabytes(double mb);
 // "pid 4711 of user anna (python train.py)"; long commands are cut.
 std::string process_words(const DeviceProcess& process);

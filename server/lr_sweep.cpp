@@ -42,10 +42,6 @@ bool is_usable(const LrSweepRow& row) {
   return row.note.empty();
 }
 
-std::string steps_text(std::int64_t steps) {
-  return std::to_string(steps) + (steps == 1 ? " step" : " steps");
-}
-
 void suggest(LrSweepVariant& variant) {
   std::vector<LrSweepRow>& rows = variant.rows;
   std::sort(rows.begin(), rows.end(), [](const LrSweepRow& a, const LrSweepRow& b) {
@@ -54,9 +50,10 @@ void suggest(LrSweepVariant& variant) {
     return a.rate < b.rate;
   });
   const auto waiting = std::count_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !core::is_terminal(row.state); });
+  const auto count = static_cast<std::int64_t>(rows.size());
   variant.complete = waiting == 0;
   if (!variant.complete) {
-    variant.refusal = std::to_string(waiting) + " of " + std::to_string(rows.size()) + " rates have not ended";
+    variant.refusal = std::to_string(waiting) + " of " + core::counted(count, "rate") + (waiting == 1 ? " has" : " have") + " not ended";
     return;
   }
   if (!is_usable(rows.front())) {
@@ -77,12 +74,12 @@ void suggest(LrSweepVariant& variant) {
     return std::tie(*a.smoothed_loss, a.rate) < std::tie(*b.smoothed_loss, b.rate);
   });
   if (smooth->rate != *variant.best) {
-    variant.warnings.push_back("by the mean of its last " + steps_text(std::min<std::int64_t>(kSmoothedSteps, rows.front().step)) + ", " +
+    variant.warnings.push_back("by the mean of its last " + core::counted(std::min<std::int64_t>(kSmoothedSteps, rows.front().step), "step") + ", " +
                                core::number_text(smooth->rate) + " is best: the two are close");
   }
   const auto failed =
       std::count_if(rows.begin(), rows.end(), [](const LrSweepRow& row) { return !is_usable(row) && !row.diverged; });
-  if (failed > 0) variant.warnings.push_back(std::to_string(failed) + " of " + std::to_string(rows.size()) + " rates did not complete");
+  if (failed > 0) variant.warnings.push_back(std::to_string(failed) + " of " + core::counted(count, "rate") + " did not complete");
 }
 
 }  // namespace

@@ -29,8 +29,8 @@ std::optional<std::string> why_not_packed(const PackedRun& run, const PackedGpu&
   }
   const double left = std::max(0.0, gpu.memory_total_mb - gpu.other_memory_mb - std::max(promised, gpu.own_memory_mb));
   if (*run.need_mb <= left) return std::nullopt;
-  return gpu.id + ": " + gigabytes(*run.need_mb) + " GB needed, " + gigabytes(left) + " of " + gigabytes(gpu.memory_total_mb) +
-         " GB not taken or promised";
+  return gpu.id + ": " + gigabytes(*run.need_mb) + " GiB needed, " + gigabytes(left) + " of " + gigabytes(gpu.memory_total_mb) +
+         " GiB not taken or promised";
 }
 
 }  // namespace moelab::server

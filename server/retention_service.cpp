@@ -104,6 +104,7 @@ Deleted RetentionService::remove(std::vector<RunId> ids, std::optional<Experimen
         deleted.runs.push_back(id);
       }
       if (experiment) {
+        experiments.insert(*experiment);  // also when it has no run of its own
         db::RetentionStore(c).erase_experiment(*experiment);
         FileBatch files;
         for (const RunId id : deleted.kept) add_listings(files, c, paths_, id);

@@ -22,6 +22,7 @@
 #include "server/paths.h"
 #include "server/run_changes.h"
 #include "server/scheduler.h"
+#include "server/situation.h"
 #include "server/slurm_check.h"
 #include "server/submission.h"
 #include "server/view_builder.h"
@@ -169,26 +170,43 @@ ExperimentStatistics RunService::statistics(ExperimentId id, const std::string& 
 }
 
 RunView RunService::act(RunVerb verb, RunId id) {
-  const VerbResult result = act(verb, std::vector<RunId>{id});
-  if (!result.skipped.empty()) throw core::Error(core::ErrorKind::conflict, result.skipped.front().reason);
-  return result.runs.front();
+  return only(act(verb, std::vector{id}));
 }
 
 VerbResult RunService::act(RunVerb verb, const std::vector<RunId>& ids) {
+  const bool shows_in_listings = verb == RunVerb::archive || verb == RunVerb::unarchive;
+  return change_each(ids, shows_in_listings, [&](db::Connection& c, RunId id) { return apply_verb(c, id, verb, clock_.now()); });
+}
+
+VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
+  return act(verb, members(id));
+}
+
+std::vector<RunId> RunService::members(ExperimentId id) const {
+  return database_.read([&](db::Connection& c) {
+    db::ExperimentStore experiments(c);
+    experiments.get(id);
+    std::vector<RunId> ids;
+    for (const db::MemberRow& m : experiments.members(id)) ids.push_back(m.run_id);
+    return ids;
+  });
+}
+
+template <class Change>
+VerbResult RunService::change_each(const std::vector<RunId>& ids, bool shows_in_listings, Change&& change) {
   VerbResult result;
   std::vector<RunId> changed;
-  // What a rebuild must know too is written beside the runs.
   database_.write([&](db::Connection& c) {
     FileBatch files;
     std::set<RunId> seen;
     for (const RunId id : ids) {
       if (!seen.insert(id).second) continue;
-      if (std::optional<std::string> refused = apply_verb(c, id, verb, clock_.now())) {
+      if (std::optional<std::string> refused = change(c, id)) {
         result.skipped.push_back({id, *std::move(refused)});
         continue;
       }
       changed.push_back(id);
-      if (verb == RunVerb::archive || verb == RunVerb::unarchive) add_listings(files, c, HomePaths(home_), id);
+      if (shows_in_listings) add_listings(files, c, HomePaths(home_), id);
     }
     files.put_in_place();
   });
@@ -197,41 +215,41 @@ VerbResult RunService::act(RunVerb verb, const std::vector<RunId>& ids) {
   return result;
 }
 
-VerbResult RunService::act_on_experiment(RunVerb verb, ExperimentId id) {
-  const std::vector<RunId> members = database_.read([&](db::Connection& c) {
-    db::ExperimentStore experiments(c);
-    experiments.get(id);
-    std::vector<RunId> ids;
-    for (const db::MemberRow& m : experiments.members(id)) ids.push_back(m.run_id);
-    return ids;
-  });
-  return act(verb, members);
+RunView RunService::only(const VerbResult& result) const {
+  if (!result.skipped.empty()) throw core::Error(core::ErrorKind::conflict, result.skipped.front().reason);
+  return result.runs.front();
 }
 
 RunView RunService::set_priority(RunId id, int priority) {
-  database_.write([&](db::Connection& c) {
-    db::RunStore runs(c);
-    const core::RunState state = runs.get(id).state;
-    if (core::is_terminal(state)) {
-      throw core::Error(core::ErrorKind::conflict, "run " + std::to_string(id) + " is " + core::to_string(state) +
-                                                       ": only a run that has not ended can be given a priority; `retry` or `rerun` it first");
-    }
-    runs.set_priority(id, priority);
-    write_listings(c, HomePaths(home_), id);
-  });
-  publish({id});
-  return run(id);
+  return only(set_priority(std::vector{id}, priority));
+}
+
+VerbResult RunService::set_priority(const std::vector<RunId>& ids, int priority) {
+  return change_each(ids, true, [&](db::Connection& c, RunId id) { return apply_priority(c, id, priority); });
 }
 
 RunView RunService::force(RunId id, const std::string& device) {
-  const DevicesView devices = devices_.view();
-  const auto is_it = [&](const DeviceView& d) { return d.id == device; };
-  if (!device.empty() && std::none_of(devices.devices.begin(), devices.devices.end(), is_it)) {
-    throw core::Error(core::ErrorKind::not_found, "there is no device " + device + "; `moelab gpus` lists them");
+  return only(force(std::vector{id}, device));
+}
+
+VerbResult RunService::force(const std::vector<RunId>& ids, const std::string& device) {
+  const std::optional<DeviceView> onto = device.empty() ? std::nullopt : std::optional(device_called(device));
+  const bool has_gpus = devices_.has_gpus(), slurm_by_default = slurm_ && slurm_->by_default();
+  return change_each(ids, false, [&](db::Connection& c, RunId id) -> std::optional<std::string> {
+    const db::RunRow run = db::RunStore(c).get(id);
+    const std::string kind = to_string(kind_wanted(run.resources, run.on_gpu.value_or(has_gpus), slurm_by_default));
+    if (onto && run.state == core::RunState::queued && onto->kind != kind) {
+      return "run " + std::to_string(id) + " (" + run.name + ") cannot start on " + device + ": it needs a " + kind + " device, and that is a " + onto->kind + " one";
+    }
+    return apply_force(c, id, device.empty() ? db::kAnyDevice : device, clock_.now());
+  });
+}
+
+DeviceView RunService::device_called(const std::string& id) const {
+  for (const DeviceView& device : devices_.view().devices) {
+    if (device.id == id) return device;
   }
-  database_.write([&](db::Connection& c) { db::RunStore(c).force(id, device.empty() ? db::kAnyDevice : device, clock_.now()); });
-  publish({id});
-  return run(id);
+  throw core::Error(core::ErrorKind::not_found, "there is no device " + id + "; `moelab gpus` lists them");
 }
 
 QueueView RunService::queue(std::int64_t limit) const {

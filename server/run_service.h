@@ -70,9 +70,14 @@ class RunService {
   // before anything is done.
   VerbResult act(RunVerb verb, const std::vector<RunId>& ids);
   VerbResult act_on_experiment(RunVerb verb, ExperimentId id);  // runs that other experiments list too are no exception
-  RunView set_priority(RunId id, int priority);  // conflict for a run that has ended
-  // Starts a queued run as soon as possible on `device` (empty = any of its kind), also if somebody else's work is on it.
+  // The next two likewise: one run, or several in one transaction.
+  RunView set_priority(RunId id, int priority);
+  VerbResult set_priority(const std::vector<RunId>& ids, int priority);
+  // Starts queued runs as soon as possible on `device` (empty = any of their kind), also if somebody else's work is on it.
   RunView force(RunId id, const std::string& device);
+  VerbResult force(const std::vector<RunId>& ids, const std::string& device);
+  // The runs that the experiment lists; one that it lists under two names comes twice.
+  std::vector<RunId> members(ExperimentId id) const;
 
   // The first `limit` queued runs in the order in which they get their turn.
   QueueView queue(std::int64_t limit) const;
@@ -105,6 +110,12 @@ class RunService {
   std::vector<ExperimentId> experiments_of(RunId id) const;
 
  private:
+  // `change(connection, id)` of each in one transaction; a sentence from it says why that run was left alone. shows_in_listings: a rebuild
+  // must know of it too, so it is written beside the runs.
+  template <class Change>
+  VerbResult change_each(const std::vector<RunId>& ids, bool shows_in_listings, Change&& change);
+  RunView only(const VerbResult& result) const;  // the one run that was to change; conflict when it was left alone
+  DeviceView device_called(const std::string& id) const;
   void publish(const std::vector<RunId>& ids);
 
   db::Database& database_;

@@ -83,12 +83,13 @@ std::string to_string(RunVerb verb) {
 
 RunVerb run_verb_from(const std::string& name) {
   std::vector<std::string> known;
-  std::string list;
   for (const RunVerbInfo& info : run_verbs()) {
     if (info.name == name) return info.verb;
     known.emplace_back(info.name);
-    list += (list.empty() ? "" : ", ") + known.back();
   }
+  known.insert(known.end(), {"priority", "force", "delete"});  // these have endpoints of their own
+  std::string list;
+  for (const std::string& verb : known) list += (list.empty() ? "" : ", ") + verb;
   throw core::Error(core::ErrorKind::not_found,
                     "'" + name + "' is nothing that can be done to a run" + core::did_you_mean(name, known) + "; the verbs are " + list);
 }
@@ -114,6 +115,22 @@ std::optional<std::string> apply_verb(db::Connection& connection, db::RunId id, 
     case RunVerb::unarchive:
       return set_archived(connection, run, false);
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> apply_priority(db::Connection& connection, db::RunId id, int priority) {
+  db::RunStore runs(connection);
+  const db::RunRow run = runs.get(id);
+  if (core::is_terminal(run.state)) return subject(run) + ": only a run that has not ended has a place in the queue";
+  runs.set_priority(id, priority);
+  return std::nullopt;
+}
+
+std::optional<std::string> apply_force(db::Connection& connection, db::RunId id, const std::string& device, core::TimePoint now) {
+  db::RunStore runs(connection);
+  const db::RunRow run = runs.get(id);
+  if (run.state != RunState::queued) return subject(run) + ": only a queued run can be forced onto a device";
+  runs.force(id, device, now);
   return std::nullopt;
 }
 

@@ -25,7 +25,11 @@ std::string to_string(RunVerb verb);
 // Throws Error(not_found), naming the verbs, for any other word.
 RunVerb run_verb_from(const std::string& name);
 
-// Does it, or says in a sentence why the run's state does not allow it; then nothing has changed. Throws Error(not_found).
+// Each does it, or says in a sentence why the run's state does not allow it; then nothing has changed. Throws Error(not_found).
 std::optional<std::string> apply_verb(db::Connection& connection, db::RunId id, RunVerb verb, core::TimePoint now);
+// The two that take an argument.
+std::optional<std::string> apply_priority(db::Connection& connection, db::RunId id, int priority);
+// `device` is the id of one, or db::kAnyDevice.
+std::optional<std::string> apply_force(db::Connection& connection, db::RunId id, const std::string& device, core::TimePoint now);
 
 }  // namespace moelab::server

@@ -22,5 +22,9 @@ export default defineConfig({
       },
     },
   },
-  test: { dir: '../tests/web/unit', alias: { vitest: new URL('./node_modules/vitest', import.meta.url).pathname } },
+  // The tests lie outside this folder, where node finds no modules by itself.
+  test: {
+    dir: '../tests/web/unit',
+    alias: Object.fromEntries(['vitest', '@tanstack/react-query'].map((name) => [name, new URL(`./node_modules/${name}`, import.meta.url).pathname])),
+  },
 });

@@ -143,7 +143,7 @@ void Client::follow(const std::string& path, const std::function<bool(const std:
   if (!result) throw no_daemon("The daemon at " + parts_->url + " went away (" + httplib::to_string(result.error()) + ").");
 }
 
-std::string query_escape(const std::string& text) {
+std::string url_escape(const std::string& text) {
   std::string escaped;
   for (const char character : text) {
     const auto byte = static_cast<unsigned char>(character);

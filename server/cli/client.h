@@ -36,7 +36,7 @@ class Client {
   std::unique_ptr<Parts> parts_;
 };
 
-// Percent-encoding for a query value.
-std::string query_escape(const std::string& text);
+// Percent-encoding for the value of a query or one segment of a path.
+std::string url_escape(const std::string& text);
 
 }  // namespace moelab::server::cli

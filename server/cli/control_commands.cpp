@@ -2,6 +2,8 @@
 #include <iostream>
 
 #include "core/error.h"
+#include "core/number_text.h"
+#include "server/cli/checks.h"
 #include "server/cli/format.h"
 #include "server/cli/lookup.h"
 #include "server/cli/verbs.h"
@@ -32,20 +34,23 @@ json find_ids(const Client& client, const std::vector<std::string>& names) {
   return ids;
 }
 
-int act(const std::string& verb, const Options& options) {
+// `body` has what the verb takes beside the runs.
+int act(const std::string& verb, const Options& options, json body = json::object()) {
   if (options.runs.empty() == options.experiment.empty()) {
     throw core::Error(core::ErrorKind::usage, "Name the runs to " + verb + ", or one experiment with --experiment.");
   }
   const Client client = Client::connect();
   const bool whole = !options.experiment.empty();
+  if (!whole) body["ids"] = find_ids(client, options.runs);
   const json answer =
-      whole ? client.post("/api/v1/experiments/" + find_experiment(client, options.experiment).at("id").dump() + "/" + verb, json::object())
-            : client.post("/api/v1/runs/" + verb, {{"ids", find_ids(client, options.runs)}});
+      client.post(whole ? "/api/v1/experiments/" + find_experiment(client, options.experiment).at("id").dump() + "/" + verb : "/api/v1/runs/" + verb,
+                  body);
   if (options.as_json) {
     std::cout << answer.dump(2) << "\n";
   } else {
     for (const json& run : answer.at("runs")) print(run);
-    if (whole) std::cout << verb << ": " << answer.at("runs").size() << " runs, " << answer.at("skipped").size() << " left alone.\n";
+    const auto changed = static_cast<std::int64_t>(answer.at("runs").size());
+    if (whole) std::cout << verb << ": " << core::counted(changed, "run") << ", " << answer.at("skipped").size() << " left alone.\n";
   }
   if (whole) return core::kExitDone;
   // Whoever names a run wants it done: one whose state does not allow it is no success.
@@ -53,16 +58,10 @@ int act(const std::string& verb, const Options& options) {
   return answer.at("skipped").empty() ? core::kExitDone : core::kExitNotFound;
 }
 
-int post_each(const Options& options, const std::string& path, const json& body) {
-  const Client client = Client::connect();
-  json changed = json::array();
-  for (const json& id : find_ids(client, options.runs)) changed.push_back(client.post("/api/v1/runs/" + id.dump() + path, body));
-  if (options.as_json) {
-    std::cout << changed.dump(2) << "\n";
-  } else {
-    for (const json& run : changed) print(run);
-  }
-  return core::kExitDone;
+void add_runs(CLI::App& verb, Options& options) {
+  verb.add_option("RUN", options.runs, "Ids, names, or EXPERIMENT/NAME");
+  verb.add_option("-e,--experiment", options.experiment, "Every run of this experiment whose state allows it");
+  verb.add_flag("--json", options.as_json, "As JSON");
 }
 
 std::string examples(const std::string& verb) {
@@ -76,28 +75,24 @@ void add_control_verbs(Verbs& verbs) {
     auto options = std::make_shared<Options>();
     const std::string name(info.name);
     CLI::App& verb = verbs.add(name, std::string(info.summary), examples(name), [name, options] { return act(name, *options); });
-    verb.add_option("RUN", options->runs, "Ids, names, or EXPERIMENT/NAME");
-    verb.add_option("-e,--experiment", options->experiment, "Every run of this experiment whose state allows it");
-    verb.add_flag("--json", options->as_json, "As JSON");
+    add_runs(verb, *options);
   }
   auto ranked = std::make_shared<Options>();
   CLI::App& priority_verb = verbs.add("priority", "Give runs another place in the queue; larger runs sooner",
-                                      "  moelab priority 10 a1_lb_penalty",
-                                      [ranked] { return post_each(*ranked, "/priority", {{"priority", ranked->priority}}); });
+                                      "  moelab priority 10 a1_lb_penalty\n  moelab priority 10 --experiment a_load_balance",
+                                      [ranked] { return act("priority", *ranked, {{"priority", ranked->priority}}); });
   priority_verb.add_option("PRIORITY", ranked->priority, "-1000 to 1000; runs start with that of their file, else 0")
       ->required()
-      ->check(CLI::Range(-1000, 1000));
-  priority_verb.add_option("RUN", ranked->runs, "Ids, names, or EXPERIMENT/NAME")->required();
-  priority_verb.add_flag("--json", ranked->as_json, "As JSON");
+      ->check(whole_number(-1000, 1000));
+  add_runs(priority_verb, *ranked);
 
   auto forced = std::make_shared<Options>();
   CLI::App& force_verb = verbs.add("force", "Start queued runs as soon as possible, also on a GPU that somebody else uses",
-                                   "  moelab force a1_lb_penalty --device gpu0", [forced] {
-                                     return post_each(*forced, "/force", forced->device.empty() ? json::object() : json{{"device", forced->device}});
+                                   "  moelab force a1_lb_penalty --device gpu0\n  moelab force --experiment a_load_balance", [forced] {
+                                     return act("force", *forced, forced->device.empty() ? json::object() : json{{"device", forced->device}});
                                    });
-  force_verb.add_option("RUN", forced->runs, "Ids, names, or EXPERIMENT/NAME")->required();
   force_verb.add_option("--device", forced->device, "This one, as `moelab gpus` calls it; default any of the kind the run asks for");
-  force_verb.add_flag("--json", forced->as_json, "As JSON");
+  add_runs(force_verb, *forced);
 }
 
 }  // namespace moelab::server::cli

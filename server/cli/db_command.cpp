@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "server/app.h"
 #include "server/cli/verbs.h"
 #include "server/rebuild.h"
@@ -20,8 +21,8 @@ int rebuild(const std::string& wished_home, bool as_json) {
     std::cout << json.dump(2) << "\n";
     return core::kExitDone;
   }
-  std::cout << "Rebuilt " << rebuilt.runs << " runs from their journals.";
-  if (rebuilt.skipped > 0) std::cout << " " << rebuilt.skipped << " directories could not be read.";
+  std::cout << "Rebuilt " << core::counted(rebuilt.runs, "run") << " from the journals.";
+  if (rebuilt.skipped > 0) std::cout << " " << core::counted(rebuilt.skipped, "directory", "directories") << " could not be read.";
   if (!rebuilt.old_database.empty()) std::cout << " The old database is kept as " << rebuilt.old_database.string() << ".";
   std::cout << "\n";
   return core::kExitDone;

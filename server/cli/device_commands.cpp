@@ -1,7 +1,11 @@
 // moelab gpus, moelab health: what the daemon has and how it is.
+#include <algorithm>
 #include <iostream>
 
 #include "core/error.h"
+#include "core/nearest_name.h"
+#include "core/number_text.h"
+#include "server/cli/checks.h"
 #include "server/cli/client.h"
 #include "server/cli/format.h"
 #include "server/cli/table.h"
@@ -31,7 +35,7 @@ Tone device_tone(const std::string& state) {
 
 std::string memory_text(const json& device) {
   if (!has_number(device, "memory_total_mb")) return "";
-  return megabytes(number_or(device, "memory_used_mb", 0)) + " of " + megabytes(number_or(device, "memory_total_mb", 0));
+  return gibibytes(number_or(device, "memory_used_mb", 0)) + " of " + gibibytes(number_or(device, "memory_total_mb", 0));
 }
 
 Table device_table(const json& devices) {
@@ -74,11 +78,23 @@ int health(bool as_json, bool only_url) {
   for (const auto& [state, number] : answer.at("runs").items()) {
     if (number != 0) runs += (runs.empty() ? "" : ", ") + number.dump() + " " + state;
   }
-  std::cout << "Moelab " << text_or(answer, "version") << " at " << client.browser_url() << ", up "
+  std::cout << "Moelab " << text_or(answer, "version") << " at " << client.url() << ", up "
             << duration(number_or(answer, "uptime_s", 0)) << ", home " << text_or(answer, "home") << "\n"
-            << answer.at("devices").at("free") << " of " << answer.at("devices").at("total")
-            << " devices free; runs: " << (runs.empty() ? "none" : runs) << "\n";
+            << answer.at("devices").at("free") << " of " << core::counted(answer.at("devices").at("total").get<std::int64_t>(), "device")
+            << " free; runs: " << (runs.empty() ? "none" : runs) << "\n";
   return core::kExitDone;
+}
+
+// A slip in the last name must not leave the first ones switched.
+void require_devices(const Client& client, const std::vector<std::string>& ids) {
+  const json answer = client.get("/api/v1/devices");
+  std::vector<std::string> known;
+  for (const json& device : answer.at("devices")) known.push_back(text_or(device, "id"));
+  for (const std::string& id : ids) {
+    if (std::find(known.begin(), known.end(), id) != known.end()) continue;
+    throw core::Error(core::ErrorKind::not_found,
+                      "There is no device '" + id + "'" + core::did_you_mean(id, known) + ". `moelab gpus` lists them.");
+  }
 }
 
 void add_switch(Verbs& verbs, CLI::App& gpus_verb, const std::string& name, const std::string& summary, const std::string& examples) {
@@ -86,16 +102,17 @@ void add_switch(Verbs& verbs, CLI::App& gpus_verb, const std::string& name, cons
   auto reason = std::make_shared<std::string>();
   CLI::App& verb = verbs.add_to(gpus_verb, name, summary, examples, [name, devices, reason] {
     const Client client = Client::connect();
+    require_devices(client, *devices);
     for (const std::string& id : *devices) {
-      const json device =
-          client.post("/api/v1/devices/" + id + "/" + name, reason->empty() ? json::object() : json{{"reason", *reason}});
+      const json device = client.post("/api/v1/devices/" + url_escape(id) + "/" + name,
+                                      reason->empty() ? json::object() : json{{"reason", *reason}});
       const std::string note = text_or(device, "note");
       std::cout << text_or(device, "id") << ": " << text_or(device, "state") << (note.empty() ? "" : " - " + note) << "\n";
     }
     return core::kExitDone;
   });
   verb.add_option("DEVICE", *devices, "Ids as `moelab gpus` lists them: gpu0, cpu1")->required();
-  if (name == "disable") verb.add_option("--reason", *reason, "Shown beside it");
+  if (name == "disable") verb.add_option("--reason", *reason, "Shown beside it")->check(one_line());
 }
 
 }  // namespace

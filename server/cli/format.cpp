@@ -47,8 +47,12 @@ std::string large(double value) {
   return print("%.3g", value);
 }
 
-std::string megabytes(double mb) {
-  return mb < 10'000 ? print("%.0f MB", mb) : print("%.1f GB", mb / 1024);
+std::string mebibytes(double mib) {
+  return mib < 10'000 ? print("%.0f MiB", mib) : gibibytes(mib);
+}
+
+std::string gibibytes(double mib) {
+  return print("%.1f GiB", mib / 1024);
 }
 
 std::string duration(double seconds) {

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "core/error.h"
+#include "server/cli/checks.h"
 #include "server/cli/lookup.h"
 #include "server/cli/verbs.h"
 
@@ -42,7 +43,7 @@ void add_logs_verb(Verbs& verbs) {
   CLI::App& verb = verbs.add("logs", "Print a worker's output", "  moelab logs a1_lb_penalty --tail 50\n  moelab logs 12 -f",
                              [options] { return logs(*options); });
   verb.add_option("RUN", options->run, "Id, name, or EXPERIMENT/NAME")->required();
-  verb.add_option("--tail", options->tail, "Last lines to print")->check(CLI::Range(0, 10'000));
+  verb.add_option("--tail", options->tail, "Last lines to print")->check(whole_number(0, 10'000));
   auto* follow = verb.add_flag("-f,--follow", options->follow, "Go on until the run has ended");
   verb.add_flag("--json", options->as_json, "As JSON")->excludes(follow);
 }

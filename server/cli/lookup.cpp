@@ -49,7 +49,7 @@ std::vector<json> list_runs(const Client& client, const std::string& filter, std
   for (;;) {
     const std::size_t page = limit == 0 ? kPage : std::min(kPage, limit - runs.size());
     std::string path = "/api/v1/runs?limit=" + std::to_string(page) + (filter.empty() ? "" : "&" + filter);
-    if (!cursor.empty()) path += "&cursor=" + query_escape(cursor);
+    if (!cursor.empty()) path += "&cursor=" + url_escape(cursor);
     const json answer = client.get(path);
     for (const json& run : answer.at("runs")) runs.push_back(run);
     if (answer.at("next_cursor").is_null() || (limit > 0 && runs.size() >= limit)) return runs;
@@ -61,7 +61,7 @@ json find_run(const Client& client, const std::string& text) {
   if (is_id(text)) return client.get("/api/v1/runs/" + text);
   const std::string name = text.substr(text.rfind('/') + 1);
   std::vector<json> hits;
-  for (json& run : list_runs(client, "archived=true&search=" + query_escape(name))) {
+  for (json& run : list_runs(client, "archived=true&search=" + url_escape(name))) {
     const bool seen = std::any_of(hits.begin(), hits.end(), [&](const json& hit) { return hit.at("id") == run.at("id"); });
     if (!seen && has_name(run, text)) hits.push_back(std::move(run));
   }

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "core/error.h"
+#include "server/cli/checks.h"
 #include "server/cli/format.h"
 #include "server/cli/lookup.h"
 #include "server/cli/table.h"
@@ -83,7 +84,7 @@ void print(const Table& table, const json& whole, const Options& options, const 
 std::string filter_of(const Client& client, const Options& options) {
   std::string filter;
   const auto add = [&filter](const std::string& name, const std::string& value) {
-    if (!value.empty()) filter += (filter.empty() ? "" : "&") + name + "=" + query_escape(value);
+    if (!value.empty()) filter += (filter.empty() ? "" : "&") + name + "=" + url_escape(value);
   };
   add("state", options.state);
   if (!options.experiment.empty()) add("experiment", find_experiment(client, options.experiment).at("id").dump());
@@ -119,7 +120,7 @@ void add_ls_verb(Verbs& verbs) {
   verb.add_option("--tag", options->tag, "Runs with this tag");
   verb.add_option("--search", options->search, "Part of a run's or experiment's name");
   verb.add_option("--sort", options->sort, "id, name, state, started_at, ... or metrics.NAME; a leading - sorts downwards");
-  verb.add_option("-n,--limit", options->limit, "Most runs to list; 0 = all");
+  verb.add_option("-n,--limit", options->limit, "Most runs to list; 0 = all")->check(whole_number(0));
   verb.add_flag("--archived", options->archived, "Archived ones too");
   verb.add_flag("--experiments", options->experiments, "List experiments instead");
   auto* json_flag = verb.add_flag("--json", options->as_json, "As JSON");

@@ -1,5 +1,6 @@
 // moelab export, moelab import, moelab score: what leaves Moelab, what comes in, and how good it is. The worker carries them out.
 #include "server/cli/become_worker.h"
+#include "server/cli/checks.h"
 #include "server/cli/verbs.h"
 
 namespace moelab::server::cli {
@@ -19,7 +20,7 @@ void add_export(Verbs& verbs) {
   options.add_option("RUN", *from, "Id or name of a run, or a run or checkpoint directory")->required();
   options.add_option("-o,--out", "Directory to make; must not hold anything")->required();
   options.add_option("--format", "hf: config.json and safetensors of the architecture that is exactly this model")
-      ->check(CLI::IsMember({"hf"}))
+      ->check(one_of({"hf"}))
       ->default_str("hf");
   options.add_option("--max-shard-size", "Largest weight file, such as 500MB; default 5GB");
 }
@@ -56,7 +57,7 @@ void add_score(Verbs& verbs) {
   options.add_option("--tokens", "Ids, .npy or .bin: one dimension is one sequence, two are B sequences of L");
   options.add_option("--text", "Instead: a text file, one document for the model's tokenizer");
   options.add_option("--logits", "Write the logits as float32 .npy, [L, V] or [B, L, V]");
-  options.add_option("--threads", "CPU threads")->check(CLI::PositiveNumber);
+  options.add_option("--threads", "CPU threads")->check(whole_number(1));
   options.add_flag_function(
       "--json", [](std::int64_t) {}, "As JSON");
 }

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/plan.h"
 #include "db/database.h"
 #include "db/run_store.h"
@@ -60,7 +61,7 @@ Table plan_table(const json& plan, bool precise) {
                precise ? full(active) : millions(active, 3), precise ? full(flops) : large(flops),
                has_number(run, "tokens") ? (precise ? plain(run.at("tokens")) : large(run.at("tokens").get<double>())) : "",
                has_number(run, "memory_bytes")
-                   ? (precise ? plain(run.at("memory_bytes")) : megabytes(run.at("memory_bytes").get<double>() / (1 << 20)))
+                   ? (precise ? plain(run.at("memory_bytes")) : mebibytes(run.at("memory_bytes").get<double>() / (1 << 20)))
                    : "",
                precise ? text_or(run, "key") : text_or(run, "key").substr(0, 8),
                Cell(state, same_as.empty() ? tone_of(state) : Tone::faint), Cell(missing_text(run), Tone::warn),
@@ -70,7 +71,7 @@ Table plan_table(const json& plan, bool precise) {
 }
 
 std::string totals_text(const json& totals) {
-  std::string text = totals.at("runs").dump() + " runs, " + totals.at("distinct").dump() + " to train";
+  std::string text = core::counted(totals.at("runs").get<std::int64_t>(), "run") + ", " + totals.at("distinct").dump() + " to train";
   if (number_or(totals, "tokens", 0) > 0) text += ": " + large(number_or(totals, "tokens", 0)) + " tokens";
   if (number_or(totals, "flops", 0) > 0) text += ", " + large(number_or(totals, "flops", 0)) + "FLOP";
   return text;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/number_text.h"
 #include "core/run_state.h"
 #include "server/cli/format.h"
 
@@ -105,7 +106,7 @@ std::string Progress::plain_line(const json& run) const {
 std::string Progress::summary(const std::vector<json>& runs) const {
   std::map<std::string, int> counts;
   for (const json& run : runs) ++counts[text_or(run, "state")];
-  std::string text = std::to_string(runs.size()) + (runs.size() == 1 ? " run:" : " runs:");
+  std::string text = core::counted(static_cast<std::int64_t>(runs.size()), "run") + ":";
   std::string separator = " ";
   for (const core::RunState state : core::all_run_states()) {
     const std::string name = core::to_string(state);
@@ -118,7 +119,7 @@ std::string Progress::summary(const std::vector<json>& runs) const {
 
 // Lines worth saying once: ends, and without a terminal also states and every 10%.
 std::vector<std::string> Progress::news(const std::vector<json>& runs) {
-  std::vector<std::string> lines;
+  std::vector<std::string> lines = std::exchange(said_, {});
   for (const json& run : runs) {
     const auto [entry, first] = seen_.try_emplace(run.at("id").get<std::int64_t>());
     const std::string state = text_or(run, "state");

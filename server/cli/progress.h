@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/cli/terminal.h"
@@ -20,6 +21,8 @@ class Progress {
 
   // `runs` are Run objects, every run that is watched.
   void show(const std::vector<nlohmann::json>& runs);
+  // Stands above the bars from the next show() on.
+  void say(std::string line) { said_.push_back(std::move(line)); }
 
  private:
   struct Seen {
@@ -38,6 +41,7 @@ class Progress {
   Terminal terminal_;
   std::ostream& out_;
   std::map<std::int64_t, Seen> seen_;
+  std::vector<std::string> said_;
   int name_width_ = 0;
   int drawn_lines_ = 0;  // of the region that is redrawn
 };

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "core/error.h"
+#include "server/cli/checks.h"
 #include "server/cli/client.h"
 #include "server/cli/format.h"
 #include "server/cli/table.h"
@@ -56,7 +57,8 @@ int queue(const Options& options) {
 }
 
 int set_mode(const std::string& verb, const Options& options) {
-  const json answer = Client::connect().post("/api/v1/queue/" + verb, {{"reason", options.reason}});
+  const json body = options.reason.empty() ? json::object() : json{{"reason", options.reason}};
+  const json answer = Client::connect().post("/api/v1/queue/" + verb, body);
   std::cout << (options.as_json ? answer.dump(2) : describe(answer)) << "\n";
   return core::kExitDone;
 }
@@ -67,7 +69,7 @@ void add_queue_verbs(Verbs& verbs) {
   auto listed = std::make_shared<Options>();
   CLI::App& queue_verb = verbs.add("queue", "Who is next, and what each queued run waits for", "  moelab queue\n  moelab queue --json",
                                    [listed] { return queue(*listed); });
-  queue_verb.add_option("-n,--limit", listed->limit, "Most runs to list")->check(CLI::Range(0, 1000))->capture_default_str();
+  queue_verb.add_option("-n,--limit", listed->limit, "Most runs to list")->check(whole_number(0, 1000))->capture_default_str();
   auto* json_flag = queue_verb.add_flag("--json", listed->as_json, "As JSON");
   queue_verb.add_flag("--csv", listed->as_csv, "As CSV")->excludes(json_flag);
 
@@ -79,7 +81,9 @@ void add_queue_verbs(Verbs& verbs) {
     auto options = std::make_shared<Options>();
     CLI::App& verb = verbs.add(name, summary, std::string("  moelab ") + name,
                                [verb = std::string(name), options] { return set_mode(verb, *options); });
-    verb.add_option("--reason", options->reason, "For the people who wonder; shown with every run that waits");
+    if (std::string_view(name) != "release") {
+      verb.add_option("--reason", options->reason, "For the people who wonder; shown with every run that waits")->check(one_line());
+    }
     verb.add_flag("--json", options->as_json, "As JSON");
   }
 }

@@ -1,9 +1,10 @@
 // moelab delete, moelab gc.
 #include <cstdint>
 #include <iostream>
-#include <map>
 
 #include "core/error.h"
+#include "core/number_text.h"
+#include "server/cli/checks.h"
 #include "server/cli/format.h"
 #include "server/cli/lookup.h"
 #include "server/cli/table.h"
@@ -40,8 +41,9 @@ int remove(const DeleteOptions& options) {
     std::cout << answer.dump(2) << "\n";
     return core::kExitDone;
   }
-  std::cout << answer.at("deleted").size() << " runs deleted, with their files.";
-  if (!answer.at("kept").empty()) std::cout << " " << answer.at("kept").size() << " are kept: another experiment lists them.";
+  const auto deleted = static_cast<std::int64_t>(answer.at("deleted").size()), kept = static_cast<std::int64_t>(answer.at("kept").size());
+  std::cout << core::counted(deleted, "run") << " deleted, with " << (deleted == 1 ? "its" : "their") << " files.";
+  if (kept > 0) std::cout << " " << core::counted(kept, "is", "are") << " kept: another experiment lists " << (kept == 1 ? "it" : "them") << ".";
   std::cout << "\n";
   return core::kExitDone;
 }
@@ -98,15 +100,13 @@ void add_retention_verbs(Verbs& verbs) {
   gc_verb.add_flag("--dry-run", options->dry_run, "Say what would go, and touch nothing");
   options->quota =
       gc_verb.add_option("--quota", options->quota_bytes, "Largest size of the home, in bytes or with a unit such as 50GB (10^9)")
-          ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
+          ->transform(size_in_bytes());
   options->keep = gc_verb.add_option("--keep-checkpoints", options->keep_checkpoints,
                                      "Newest checkpoints an ended run keeps, in place of its checkpoint.keep_last")
-                      ->check(CLI::NonNegativeNumber);
-  const std::map<std::string, std::int64_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86'400}};
+                      ->check(whole_number(0, 1'000'000));
   options->older =
       gc_verb.add_option("--older-than", options->older_than_s, "Age of unused cache entries that go, such as 12h; default 30d")
-          ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE))
-          ->check(CLI::NonNegativeNumber);
+          ->transform(time_in_seconds());
   gc_verb.add_flag("--json", options->as_json, "As JSON");
 }
 

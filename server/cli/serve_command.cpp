@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "server/cli/checks.h"
 #include "server/cli/daemon_options.h"
 #include "server/cli/interrupt.h"
 #include "server/cli/verbs.h"
@@ -20,7 +21,7 @@ struct Options {
   std::shared_ptr<DaemonOptions> daemon;
   std::string host;
   int port = http::kDefaultPort;
-  LogFormat log_format = LogFormat::text;
+  std::string log_format = "text";
 };
 
 void greet(const http::HttpServer& server, const http::BindPolicy& policy, const AppOptions& app) {
@@ -34,7 +35,7 @@ void greet(const http::HttpServer& server, const http::BindPolicy& policy, const
 }
 
 int serve(const Options& options) {
-  log_to_stderr("info", options.log_format);
+  log_to_stderr("info", options.log_format == "json" ? LogFormat::json : LogFormat::text);
   Interrupt::install();
   const AppOptions app_options = options.daemon->app();
   App app(app_options);
@@ -60,11 +61,10 @@ void add_serve_verb(Verbs& verbs) {
                              [options] { return serve(*options); });
   options->daemon = add_daemon_options(verb);
   verb.add_option("--host", options->host, "Address to listen on; default 127.0.0.1, in a container 0.0.0.0");
-  verb.add_option("--port", options->port, "Port; 0 = any free one")->check(CLI::Range(0, 65535))->capture_default_str();
-  const std::map<std::string, LogFormat> formats{{"text", LogFormat::text}, {"json", LogFormat::json}};
+  verb.add_option("--port", options->port, "Port; 0 = any free one")->check(whole_number(0, 65535))->capture_default_str();
   verb.add_option("--log-format", options->log_format, "Log lines on stderr: text, or json (one object a line)")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->default_str("text");
+      ->check(one_of({"text", "json"}))
+      ->capture_default_str();
 }
 
 }  // namespace moelab::server::cli

@@ -119,7 +119,7 @@ std::string config_text(const json& group, const std::string& prefix) {
 }
 
 int show_series(const Client& client, const json& run, const Options& options) {
-  const json answer = client.get(run_path(run) + "/metrics?max_points=0&keys=" + query_escape(options.series));
+  const json answer = client.get(run_path(run) + "/metrics?max_points=0&keys=" + url_escape(options.series));
   if (options.as_json) {
     std::cout << answer.dump(2) << "\n";
     return core::kExitDone;

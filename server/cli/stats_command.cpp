@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "server/cli/format.h"
 #include "server/cli/lookup.h"
 #include "server/cli/table.h"
@@ -131,13 +132,13 @@ Table csv_table(const json& statistics) {
   return table;
 }
 
-std::string spread_text(const json& spread, const std::string& groups, int decimals, const std::string& unknown) {
+std::string spread_text(const json& spread, const std::string& one, const std::string& many, int decimals, const std::string& unknown) {
   if (!has_number(spread, "sd")) return unknown;
   const double sd = number_or(spread, "sd", 0);
   // Equal to the bit reads "0"; a spread too small for the table's decimals must not.
   const bool vanishes = sd < 0.5 * std::pow(10, -decimals);
-  return (vanishes ? significant(sd) : fixed(sd, decimals)) + " (pooled sd of " + spread.at("groups").dump() + " " + groups + ", " +
-         spread.at("degrees").dump() + " degrees of freedom)";
+  return (vanishes ? significant(sd) : fixed(sd, decimals)) + " (pooled sd of " +
+         core::counted(spread.at("groups").get<std::int64_t>(), one, many) + ", " + core::counted(spread.at("degrees").get<std::int64_t>(), "degree") + " of freedom)";
 }
 
 std::string heading(const json& statistics, const Terminal& terminal) {
@@ -156,11 +157,11 @@ std::string footer(const json& statistics, const Terminal& terminal) {
   const json& noise = statistics.at("noise");
   std::string text =
       "noise floor   " +
-      spread_text(noise.at("seeds"), "families", decimals, "unknown: no family has two completed seeds (seeds: [0, 1, 2])") +
+      spread_text(noise.at("seeds"), "family", "families", decimals, "unknown: no family has two completed seeds (seeds: [0, 1, 2])") +
       "\nrepeat noise  " +
-      spread_text(noise.at("repeats"), "runs", decimals, "unknown: no run was trained twice (moelab submit FILE --force)") + "\n";
+      spread_text(noise.at("repeats"), "run", "runs", decimals, "unknown: no run was trained twice (moelab submit FILE --force)") + "\n";
   const json& diverged = noise.at("repeats").at("diverged");
-  if (diverged != 0) text += "              " + diverged.dump() + " repeats diverged\n";
+  if (diverged != 0) text += "              " + core::counted(diverged.get<std::int64_t>(), "repeat") + " diverged\n";
   const std::string excluded = excluded_text(statistics.at("excluded"));
   if (!excluded.empty()) text += terminal.paint(Tone::warn, "left out      " + excluded) + "\n";
   return text + terminal.paint(Tone::faint, "ci: 95% by Student's t; p: paired t-test, not corrected for the number of families") + "\n";
@@ -170,7 +171,7 @@ int stats(const Options& options) {
   const Client client = Client::connect();
   const json experiment = find_experiment(client, options.experiment);
   std::string path = "/api/v1/experiments/" + experiment.at("id").dump() + "/statistics";
-  if (!options.metric.empty()) path += "?metric=" + query_escape(options.metric);
+  if (!options.metric.empty()) path += "?metric=" + url_escape(options.metric);
   json statistics = client.get(path);
   statistics["experiment"] = experiment.at("name");
   if (options.as_json) {

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/number_text.h"
 
 namespace moelab::server::cli {
 
@@ -17,8 +18,10 @@ std::string read_source(const std::string& file) {
   std::error_code ignored;
   std::ifstream in(file);
   std::ostringstream text;
-  if (fs::is_directory(file, ignored) || !in || !(text << in.rdbuf())) {
-    const std::string reason = fs::is_directory(file, ignored) ? "it is a directory" : std::strerror(errno);
+  const bool is_directory = fs::is_directory(file, ignored);
+  const bool is_empty = !is_directory && in && in.peek() == std::ifstream::traits_type::eof() && !in.bad();
+  if (is_directory || is_empty || !in || !(text << in.rdbuf())) {
+    const std::string reason = is_directory ? "it is a directory" : is_empty ? "it is empty" : std::strerror(errno);
     throw core::Error(core::ErrorKind::config, "Cannot read " + file + ": " + reason + ". Name a matrix file such as experiments.yaml.");
   }
   return text.str();
@@ -65,7 +68,7 @@ nlohmann::json submission_body(const Submission& submission) {
 std::string describe_submission(const nlohmann::json& result) {
   std::ostringstream text;
   for (const nlohmann::json& experiment : result.at("experiments")) {
-    text << experiment.at("name").get<std::string>() << ": " << experiment.at("total") << " runs (";
+    text << experiment.at("name").get<std::string>() << ": " << core::counted(experiment.at("total").get<std::int64_t>(), "run") << " (";
     std::string separator;
     for (const auto& [state, count] : experiment.at("counts").items()) {
       if (count == 0) continue;
@@ -74,7 +77,7 @@ std::string describe_submission(const nlohmann::json& result) {
     }
     text << ")\n";
   }
-  text << result.at("created") << " runs queued, " << result.at("reused") << " known already.\n";
+  text << core::counted(result.at("created").get<std::int64_t>(), "run") << " queued, " << result.at("reused") << " known already.\n";
   return text.str();
 }
 

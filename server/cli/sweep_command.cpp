@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/lr_sweep.h"
 #include "core/number_text.h"
+#include "server/cli/checks.h"
 #include "server/cli/interrupt.h"
 #include "server/cli/lr_sweep_text.h"
 #include "server/cli/submission.h"
@@ -127,8 +128,9 @@ int sweep(const Options& options) {
   const std::set<Family> swept = families_of(plan);
   const json submitted = client.post("/api/v1/experiments", body);
   if (for_people) {
-    std::cout << swept.size() << " variants x " << asked.rates.size() << " rates, " << asked.steps << " steps each: "
-              << submitted.at("created") << " runs queued, " << submitted.at("reused") << " known already.\n"
+    std::cout << core::counted(static_cast<std::int64_t>(swept.size()), "variant") << " x "
+              << core::counted(static_cast<std::int64_t>(asked.rates.size()), "rate") << ", " << core::counted(asked.steps, "step") << " each: "
+              << core::counted(submitted.at("created").get<std::int64_t>(), "run") << " queued, " << submitted.at("reused") << " known already.\n"
               << std::flush;
   }
   Watch watch(client, submitted.at("runs").get<std::vector<json>>());
@@ -145,7 +147,8 @@ int sweep(const Options& options) {
   if (for_people && !applied.is_null()) std::cout << "\nSubmitted with these rates:\n" << describe_submission(applied);
   if (rates.size() == swept.size()) return core::kExitDone;
   if (options.apply) {
-    std::cerr << "Not applied to " << swept.size() - rates.size() << " of " << swept.size() << " variants, which have no rate:\n";
+    std::cerr << "Not applied to " << swept.size() - rates.size() << " of "
+              << core::counted(static_cast<std::int64_t>(swept.size()), "variant") << ", for want of a rate:\n";
     for (const json& report : reports) {
       for (const json& variant : report.at("variants")) {
         if (!variant.at("best").is_null()) continue;
@@ -169,8 +172,8 @@ void add_sweep_verb(Verbs& verbs) {
   verb.add_option("--rates", options->rates, "Learning rates, with commas between; default {1,3,5,8} x {1e-5,1e-4,1e-3}")
       ->delimiter(',')
       ->allow_extra_args(false);
-  verb.add_option("--steps", options->sweep.steps, "Optimiser steps of each run")->capture_default_str();
-  verb.add_option("--warmup", options->sweep.warmup, "Steps of warm-up, after which the rate is constant")->capture_default_str();
+  verb.add_option("--steps", options->sweep.steps, "Optimiser steps of each run")->check(whole_number(1))->capture_default_str();
+  verb.add_option("--warmup", options->sweep.warmup, "Steps of warm-up, after which the rate is constant")->check(whole_number(0))->capture_default_str();
   verb.add_flag("--apply", options->apply, "Then submit the file with each variant's suggested rate");
   auto* json_flag = verb.add_flag("--json", options->as_json, "Reports and what was submitted, as JSON");
   verb.add_flag("--csv", options->as_csv, "One line a rate, in full precision")->excludes(json_flag);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "core/run_state.h"
 #include "server/cli/format.h"
 #include "server/cli/interrupt.h"
@@ -34,7 +35,7 @@ Watch::Watch(const Client& client, const std::vector<json>& runs) : client_(clie
 
 void Watch::refresh() {
   std::set<std::int64_t> listed;
-  for (json& run : list_runs(client_, "state=queued,starting,running,stopping")) {
+  for (json& run : list_runs(client_, "state=queued,starting,running,stopping,paused")) {
     const std::int64_t id = run.at("id").get<std::int64_t>();
     const auto mine = runs_.find(id);
     if (mine == runs_.end()) continue;
@@ -60,6 +61,18 @@ std::vector<json> Watch::runs() const {
   return ordered;
 }
 
+std::string Watch::paused() const {
+  std::string ids;
+  std::int64_t count = 0;
+  for (const auto& [id, run] : runs_) {
+    if (text_or(run, "state") != "paused") continue;
+    ids += " " + std::to_string(id);
+    ++count;
+  }
+  if (count == 0) return "";
+  return core::counted(count, "run is", "runs are") + " paused; `moelab resume" + ids + "` lets " + (count == 1 ? "it" : "them") + " go on.";
+}
+
 int Watch::exit_code() const {
   // A run that its own rule has ended is a result too.
   const bool all = std::all_of(runs_.begin(), runs_.end(), [](const auto& entry) {
@@ -71,8 +84,17 @@ int Watch::exit_code() const {
 
 bool watch_until_done(Watch& watch, bool show_progress) {
   Progress progress(Terminal::of_stdout(), std::cout);
-  for (;;) {
+  for (bool said = false;;) {
     watch.refresh();
+    const std::string paused = said ? "" : watch.paused();
+    if (!paused.empty()) {
+      said = true;
+      if (show_progress) {
+        progress.say(paused);
+      } else {
+        std::cerr << paused << std::endl;
+      }
+    }
     if (show_progress) progress.show(watch.runs());
     if (watch.done()) return true;
     if (Interrupt::wait(kPoll)) return false;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "server/cli/client.h"
@@ -18,6 +19,8 @@ class Watch {
   // Asks the daemon for what is not over yet.
   void refresh();
   bool done() const;
+  // Which runs are paused and how they go on; "" when none is.
+  std::string paused() const;
   // In the order given.
   std::vector<nlohmann::json> runs() const;
   // kExitDone when every run completed, else kExitRunFailed.
@@ -29,7 +32,8 @@ class Watch {
   std::map<std::int64_t, nlohmann::json> runs_;
 };
 
-// Refreshes until all is over (true) or Ctrl-C (false); with `show_progress` progress.h draws on stdout meanwhile.
+// Refreshes until all is over (true) or Ctrl-C (false); with `show_progress` progress.h draws on stdout meanwhile. Once
+// it says which runs are paused, for they may stay so for ever.
 bool watch_until_done(Watch& watch, bool show_progress);
 
 }  // namespace moelab::server::cli

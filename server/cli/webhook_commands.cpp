@@ -1,7 +1,11 @@
 // moelab webhook: whom the daemon tells of runs that change their state and of alerts.
+#include <algorithm>
+#include <fstream>
 #include <iostream>
 
 #include "core/error.h"
+#include "core/nearest_name.h"
+#include "server/cli/checks.h"
 #include "server/cli/client.h"
 #include "server/cli/format.h"
 #include "server/cli/table.h"
@@ -15,7 +19,7 @@ using nlohmann::json;
 
 struct Options {
   std::int64_t id = 0;
-  std::string url, secret, experiment;
+  std::string url, secret, secret_file, experiment;
   std::vector<std::string> events;
   std::int64_t limit = 100;
   bool as_json = false;
@@ -47,14 +51,41 @@ int print(const json& answer, bool as_json, const std::string& line) {
   return core::kExitDone;
 }
 
+// The first line of a file, or of standard input for "-": unlike an argument it is not shown to everybody by `ps`.
+std::string read_secret(const std::string& file) {
+  std::ifstream opened;
+  if (file != "-") opened.open(file);
+  std::istream& in = file == "-" ? std::cin : opened;
+  std::string secret;
+  if (!std::getline(in, secret) || secret.empty() || secret == "\r") {
+    throw core::Error(core::ErrorKind::usage,
+                      "There is no secret in " + (file == "-" ? "standard input" : file) + ": write it on the first line.");
+  }
+  if (secret.ends_with('\r')) secret.pop_back();
+  return secret;
+}
+
+// A name is allowed before there is an experiment of it; a slip would never be heard of.
+void warn_of_unknown(const Client& client, const std::string& experiment) {
+  const json answer = client.get("/api/v1/experiments?archived=true");
+  std::vector<std::string> known;
+  for (const json& one : answer.at("experiments")) known.push_back(text_or(one, "name"));
+  if (std::find(known.begin(), known.end(), experiment) != known.end()) return;
+  std::cerr << "moelab: there is no experiment '" << experiment << "' yet" << core::did_you_mean(experiment, known)
+            << "; the webhook hears nothing until there is one.\n";
+}
+
 int add(const Options& options) {
+  const std::string secret = options.secret_file.empty() ? options.secret : read_secret(options.secret_file);
   json body = {{"url", options.url}};
   if (!options.events.empty()) body["events"] = options.events;
   if (!options.experiment.empty()) body["experiment"] = options.experiment;
-  if (!options.secret.empty()) body["secret"] = options.secret;
-  const json answer = Client::connect().post("/api/v1/webhooks", body);
+  if (!secret.empty()) body["secret"] = secret;
+  const Client client = Client::connect();
+  const json answer = client.post("/api/v1/webhooks", body);
+  if (!options.experiment.empty()) warn_of_unknown(client, options.experiment);
   std::string line = "Webhook " + answer.at("id").dump() + " hears of " + joined(answer.at("events")) + ".";
-  if (options.secret.empty()) line += "\nIts secret, shown this once: " + text_or(answer, "secret");
+  if (secret.empty()) line += "\nIts secret, shown this once: " + text_or(answer, "secret");
   return print(answer, options.as_json, line);
 }
 
@@ -105,7 +136,7 @@ int deliveries(const Options& options) {
 
 // A verb that takes the id of a webhook.
 CLI::App& with_id(CLI::App& verb, Options& options) {
-  verb.add_option("ID", options.id, "As `moelab webhook ls` shows it")->required()->check(CLI::PositiveNumber);
+  verb.add_option("ID", options.id, "As `moelab webhook ls` shows it")->required()->check(whole_number(1));
   return verb;
 }
 
@@ -128,7 +159,9 @@ void add_webhook_verbs(Verbs& verbs) {
   add_verb.add_option("--events", added.events, "Names of states, or alert; default: every state that ends a run, and alert")
       ->delimiter(',');
   add_verb.add_option("-e,--experiment", added.experiment, "Only runs that an experiment of this name lists");
-  add_verb.add_option("--secret", added.secret, "Key of the signatures, 16 characters or more; default: a random one");
+  auto* secret = add_verb.add_option("--secret", added.secret, "Key of the signatures, 16 characters or more; default: a random one");
+  add_verb.add_option("--secret-file", added.secret_file, "The same from the first line of a file, - for standard input: `ps` shows arguments to all")
+      ->excludes(secret);
 
   verb("ls", "List them", "  moelab webhook ls --json", list);
   auto [test_verb, tested] = verb("test", "Call it now, and say how that went", "", test);
@@ -142,7 +175,7 @@ void add_webhook_verbs(Verbs& verbs) {
   with_id(disable_verb, disabled);
   auto [deliveries_verb, listed] = verb("deliveries", "What was sent to it, what waits, and what was given up; newest first",
                                         "  moelab webhook deliveries 1 --limit 20", deliveries);
-  with_id(deliveries_verb, listed).add_option("--limit", listed.limit, "Most to show")->check(CLI::Range(1, 1000))->capture_default_str();
+  with_id(deliveries_verb, listed).add_option("--limit", listed.limit, "Most to show")->check(whole_number(1, 1000))->capture_default_str();
 }
 
 }  // namespace moelab::server::cli

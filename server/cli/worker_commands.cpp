@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "server/app.h"
 #include "server/cli/become_worker.h"
+#include "server/cli/checks.h"
 #include "server/cli/verbs.h"
 
 namespace moelab::server::cli {
@@ -32,12 +33,12 @@ void add_generate(Verbs& verbs) {
   options.add_option("--prompts-file", "A prompt a line, or .jsonl with a \"prompt\" in each line")
       ->check(CLI::ExistingFile)
       ->excludes("--prompt");
-  options.add_option("--max-new-tokens", "Tokens to add at most")->check(CLI::PositiveNumber);
-  options.add_option("--temperature", "Above 1 bolder, below 1 safer")->check(CLI::NonNegativeNumber);
-  options.add_option("--top-k", "Draw from the k likeliest tokens only")->check(CLI::NonNegativeNumber);
+  options.add_option("--max-new-tokens", "Tokens to add at most")->check(whole_number(1));
+  options.add_option("--temperature", "Above 1 bolder, below 1 safer")->check(number_from(0));
+  options.add_option("--top-k", "Draw from the k likeliest tokens only")->check(whole_number(0));
   options.add_option("--top-p", "Draw from the likeliest tokens that make up this probability")->check(CLI::Range(0.0, 1.0));
-  options.add_option("--seed", "Seed of the draw")->check(CLI::NonNegativeNumber);
-  options.add_option("--threads", "CPU threads")->check(CLI::PositiveNumber);
+  options.add_option("--seed", "Seed of the draw")->check(whole_number(0));
+  options.add_option("--threads", "CPU threads")->check(whole_number(1));
   options.add_flag_function(
       "--greedy", [](std::int64_t) {}, "Always take the likeliest token");
   options.add_flag_function(
@@ -58,10 +59,10 @@ void add_prepare(Verbs& verbs, CLI::App& group) {
   CLI::App& options = **verb;
   options.add_option("PATH", *paths, "Files, directories or globs of .txt and .jsonl")->required();
   options.add_option("--out", "Directory for the tokenizer and the summary")->required();
-  options.add_option("--vocab-size", "Tokens of the tokenizer")->check(CLI::PositiveNumber);
+  options.add_option("--vocab-size", "Tokens of the tokenizer")->check(whole_number(1));
   options.add_option("--tokenizer", "SentencePiece model to use instead of training one");
   options.add_option("--val-fraction", "Share of documents held out")->check(CLI::Range(0.0, 0.5));
-  options.add_option("--block-size", "Tokens of a training sequence")->check(CLI::PositiveNumber);
+  options.add_option("--block-size", "Tokens of a training sequence")->check(whole_number(1));
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ void get_experiment(Api& api, const Call& call, httplib::Response& response);
 void get_results(Api& api, const Call& call, httplib::Response& response);
 void get_lr_sweep(Api& api, const Call& call, httplib::Response& response);
 void act_on_experiment(Api& api, const Call& call, httplib::Response& response);
+void set_experiment_priority(Api& api, const Call& call, httplib::Response& response);
+void force_experiment(Api& api, const Call& call, httplib::Response& response);
 
 // statistics_api.cpp
 void get_statistics(Api& api, const Call& call, httplib::Response& response);
@@ -35,6 +37,8 @@ void act_on_run(Api& api, const Call& call, httplib::Response& response);
 void act_on_runs(Api& api, const Call& call, httplib::Response& response);
 void set_priority(Api& api, const Call& call, httplib::Response& response);
 void force_run(Api& api, const Call& call, httplib::Response& response);
+void set_priorities(Api& api, const Call& call, httplib::Response& response);
+void force_runs(Api& api, const Call& call, httplib::Response& response);
 
 // queue_api.cpp
 void get_queue(Api& api, const Call& call, httplib::Response& response);

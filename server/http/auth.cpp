@@ -136,8 +136,10 @@ std::optional<Refusal> Guard::check(const httplib::Request& request) const {
     }
   }
   if (needs_token() && request.path != "/healthz" && !has_token(request)) {
+    const bool sent = request.has_header("Authorization") || request.has_param("token") || !cookie_token(request).empty();
+    const std::string what = sent ? "The token that was sent is not the daemon's" : "A token is needed";
     return Refusal{401, Error(ErrorKind::unauthorized,
-                              "A token is needed: send 'Authorization: Bearer TOKEN', or set MOELAB_TOKEN for the command line. "
+                              what + ": send 'Authorization: Bearer TOKEN', or set MOELAB_TOKEN for the command line. "
                               "`moelab serve` prints it and keeps it in the file 'token' of its home.")};
   }
   return std::nullopt;

@@ -15,24 +15,14 @@ void list_devices(Api& api, const Call& call, httplib::Response& response) {
   reply_json(response, to_json(api.service.devices()));
 }
 
-namespace {
-
-constexpr std::size_t kMaxReason = 200;
-
-}  // namespace
-
 void enable_device(Api& api, const Call& call, httplib::Response& response) {
   reply_json(response, to_json(api.service.enable_device(std::string(call.id))));
 }
 
 void disable_device(Api& api, const Call& call, httplib::Response& response) {
-  std::string reason;
-  if (!call.request.body.empty()) {
-    RequestBody body(call.request, {"reason"});
-    reason = body.text("reason");
-    body.finish();
-    if (reason.size() > kMaxReason) throw core::Error(core::ErrorKind::usage, "'reason' has more than 200 characters.");
-  }
+  RequestBody body(call.request, {"reason"});
+  const std::string reason = body.free_text("reason");
+  body.finish();
   reply_json(response, to_json(api.service.disable_device(std::string(call.id), reason)));
 }
 

@@ -95,4 +95,18 @@ void act_on_experiment(Api& api, const Call& call, httplib::Response& response) 
   reply_json(response, to_json(api.service.act_on_experiment(verb, experiment_id(call))));
 }
 
+void set_experiment_priority(Api& api, const Call& call, httplib::Response& response) {
+  RequestBody body(call.request, {"priority"});
+  const int priority = body.priority();
+  body.finish();
+  reply_json(response, to_json(api.service.set_priority(api.service.members(experiment_id(call)), priority)));
+}
+
+void force_experiment(Api& api, const Call& call, httplib::Response& response) {
+  RequestBody body(call.request, {"device"});
+  const std::string device = body.text("device");
+  body.finish();
+  reply_json(response, to_json(api.service.force(api.service.members(experiment_id(call)), device)));
+}
+
 }  // namespace moelab::server::http

@@ -68,6 +68,11 @@ void reply_token_page(httplib::Response& response) {
       "text/html; charset=utf-8");
 }
 
+// Without either header a request has no body (RFC 9112, 6.3): `curl -X POST` sends it so.
+bool announces_body(const httplib::Request& request) {
+  return request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
+}
+
 // May stand in a Location header as it is: no second slash that would name a host, no byte that needs an escape.
 bool is_plain_path(const std::string& path) {
   constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-_.";
@@ -92,7 +97,7 @@ struct HttpServer::Parts {
   void configure();
   void bind();
   void handle(const httplib::Request& request, httplib::Response& response);
-  httplib::Server::HandlerResponse admit(const httplib::Request& request, httplib::Response& response) const;
+  httplib::Server::HandlerResponse admit(const httplib::Request& request, httplib::Response& response);
   void dispatch(const httplib::Request& request, httplib::Response& response);
 
   HttpOptions options;
@@ -151,7 +156,7 @@ void HttpServer::Parts::bind() {
 }
 
 // Runs before the body is read.
-httplib::Server::HandlerResponse HttpServer::Parts::admit(const httplib::Request& request, httplib::Response& response) const {
+httplib::Server::HandlerResponse HttpServer::Parts::admit(const httplib::Request& request, httplib::Response& response) {
   using enum httplib::Server::HandlerResponse;
   if (request.path.size() > kMaxPathBytes) {
     reply_error(response, 414, Error(ErrorKind::usage, "The path of the request is too long."));
@@ -163,6 +168,11 @@ httplib::Server::HandlerResponse HttpServer::Parts::admit(const httplib::Request
     } else {
       reply_error(response, refusal->status, refusal->error);
     }
+    return Handled;
+  }
+  // The library would wait for the end of the connection, and then refuse.
+  if (request.method != "GET" && request.method != "HEAD" && !announces_body(request)) {
+    handle(request, response);
     return Handled;
   }
   return Unhandled;

@@ -10,9 +10,10 @@ namespace moelab::server::http {
 
 namespace {
 
+// Nothing is left to explain once the queue is open.
 void set_mode(Api& api, const Call& call, httplib::Response& response, QueueMode::Kind kind) {
-  RequestBody body(call.request, {"reason"});
-  const std::string reason = body.text("reason");
+  RequestBody body(call.request, kind == QueueMode::Kind::open ? std::vector<std::string>{} : std::vector<std::string>{"reason"});
+  const std::string reason = body.free_text("reason");
   body.finish();
   reply_json(response, to_json(api.service.set_queue_mode(kind, reason)));
 }

@@ -5,10 +5,23 @@
 #include <algorithm>
 
 #include "core/nearest_name.h"
+#include "server/free_text.h"
 
 namespace moelab::server::http {
 
+namespace {
+
+constexpr std::size_t kMaxIds = 1000;
+constexpr std::int64_t kMaxPriority = 1000;
+
+}  // namespace
+
 RequestBody::RequestBody(const httplib::Request& request, std::vector<std::string> known) {
+  if (request.body.empty()) {
+    absent_ = true;
+    json_ = nlohmann::json::object();
+    return;
+  }
   if (!request.get_header_value("Content-Type").starts_with("application/json")) {
     throw core::Error(core::ErrorKind::usage, "The request body must be sent with 'Content-Type: application/json'.");
   }
@@ -36,6 +49,13 @@ std::string RequestBody::text(const std::string& key, const std::string& fallbac
   return fallback;
 }
 
+std::string RequestBody::free_text(const std::string& key) {
+  std::string value = text(key);
+  const std::string fault = free_text_fault(value);
+  if (!fault.empty()) note(key, fault);
+  return value;
+}
+
 bool RequestBody::flag(const std::string& key) {
   const nlohmann::json* value = find(key);
   if (!value) return false;
@@ -61,14 +81,20 @@ std::vector<std::string> RequestBody::texts(const std::string& key) {
   return {};
 }
 
-std::vector<std::int64_t> RequestBody::ids(const std::string& key, std::size_t max_count) {
-  const nlohmann::json* value = find(key);
+int RequestBody::priority() {
+  require("priority");
+  return static_cast<int>(integer("priority", -kMaxPriority, kMaxPriority));
+}
+
+std::vector<std::int64_t> RequestBody::run_ids() {
+  require("ids");
+  const nlohmann::json* value = find("ids");
   if (!value) return {};
   const auto is_id = [](const nlohmann::json& item) { return item.is_number_integer() && item > 0 && item <= INT64_MAX; };
-  if (value->is_array() && !value->empty() && value->size() <= max_count && std::all_of(value->begin(), value->end(), is_id)) {
+  if (value->is_array() && !value->empty() && value->size() <= kMaxIds && std::all_of(value->begin(), value->end(), is_id)) {
     return value->get<std::vector<std::int64_t>>();
   }
-  note(key, "must be a list of 1 to " + std::to_string(max_count) + " ids");
+  note("ids", "must be a list of 1 to " + std::to_string(kMaxIds) + " ids");
   return {};
 }
 
@@ -82,7 +108,12 @@ void RequestBody::require(const std::string& key) {
 }
 
 void RequestBody::finish() const {
-  if (!problems_.empty()) throw core::Error(core::ErrorKind::usage, "request body", problems_);
+  if (problems_.empty()) return;
+  if (!absent_) throw core::Error(core::ErrorKind::usage, "request body", problems_);
+  std::string keys;
+  for (const core::Problem& problem : problems_) keys += (keys.empty() ? "'" : " and '") + problem.path + "'";
+  throw core::Error(core::ErrorKind::usage,
+                    "The request has no body: send a JSON object with " + keys + " as 'Content-Type: application/json'.");
 }
 
 }  // namespace moelab::server::http

@@ -10,7 +10,6 @@ namespace moelab::server::http {
 
 namespace {
 
-constexpr std::size_t kMaxIds = 1000;
 constexpr std::int64_t kMaxBytes = std::int64_t{1} << 60;
 constexpr std::int64_t kMaxSeconds = std::int64_t{100} * 365 * 24 * 3600;
 
@@ -46,8 +45,7 @@ void delete_run(Api& api, const Call& call, httplib::Response& response) {
 
 void delete_runs(Api& api, const Call& call, httplib::Response& response) {
   RequestBody body(call.request, {"ids"});
-  body.require("ids");
-  const std::vector<RunId> ids = body.ids("ids", kMaxIds);
+  const std::vector<RunId> ids = body.run_ids();
   body.finish();
   reply_json(response, to_json(api.service.retention().remove(ids)));
 }

@@ -11,7 +11,6 @@ namespace moelab::server::http {
 namespace {
 
 constexpr std::size_t kMaxText = 200;
-constexpr std::size_t kMaxIds = 1000;
 
 RunId run_id(const Call& call) {
   return parse_id(std::string(call.id), "run");
@@ -46,18 +45,16 @@ void act_on_run(Api& api, const Call& call, httplib::Response& response) {
 void act_on_runs(Api& api, const Call& call, httplib::Response& response) {
   const RunVerb verb = run_verb_from(std::string(call.verb));
   RequestBody body(call.request, {"ids"});
-  body.require("ids");
-  const std::vector<RunId> ids = body.ids("ids", kMaxIds);
+  const std::vector<RunId> ids = body.run_ids();
   body.finish();
   reply_json(response, to_json(api.service.act(verb, ids)));
 }
 
 void set_priority(Api& api, const Call& call, httplib::Response& response) {
   RequestBody body(call.request, {"priority"});
-  body.require("priority");
-  const std::int64_t priority = body.integer("priority", -1000, 1000);
+  const int priority = body.priority();
   body.finish();
-  reply_json(response, to_json(api.service.set_priority(run_id(call), static_cast<int>(priority))));
+  reply_json(response, to_json(api.service.set_priority(run_id(call), priority)));
 }
 
 void force_run(Api& api, const Call& call, httplib::Response& response) {
@@ -65,6 +62,22 @@ void force_run(Api& api, const Call& call, httplib::Response& response) {
   const std::string device = body.text("device");
   body.finish();
   reply_json(response, to_json(api.service.force(run_id(call), device)));
+}
+
+void set_priorities(Api& api, const Call& call, httplib::Response& response) {
+  RequestBody body(call.request, {"ids", "priority"});
+  const std::vector<RunId> ids = body.run_ids();
+  const int priority = body.priority();
+  body.finish();
+  reply_json(response, to_json(api.service.set_priority(ids, priority)));
+}
+
+void force_runs(Api& api, const Call& call, httplib::Response& response) {
+  RequestBody body(call.request, {"ids", "device"});
+  const std::vector<RunId> ids = body.run_ids();
+  const std::string device = body.text("device");
+  body.finish();
+  reply_json(response, to_json(api.service.force(ids, device)));
 }
 
 }  // namespace moelab::server::http

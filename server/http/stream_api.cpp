@@ -17,13 +17,13 @@ namespace {
 // Changes of this long merge into one message a thing: workers report many times a second, a person sees far less.
 constexpr std::chrono::milliseconds kMerge{200};
 
-// "" for a thing that went away between its notice and now.
+// Of a thing that went away between its notice and now, that it has.
 template <class Id, class Read>
-std::string message_of(std::string_view name, Id id, Read&& read) {
+std::string message_of(const std::string& name, Id id, Read&& read) {
   try {
     return sse_message(name, to_json(read(id)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } catch (const core::Error& error) {
-    if (error.kind() == core::ErrorKind::not_found) return "";
+    if (error.kind() == core::ErrorKind::not_found) return sse_message("gone", nlohmann::json{{name, id}}.dump());
     throw;
   }
 }

@@ -157,7 +157,11 @@ db::DeliveryRow WebhookSender::send_now(const db::WebhookRow& webhook, db::Deliv
   settle(delivery, send(webhook, delivery, {}), clock_.now());
   if (!delivery.error.empty()) delivery.result = "given_up";
   delivery.next_attempt.reset();
-  database_.write([&](db::Connection& c) { db::WebhookStore(c).record_attempt(delivery); });
+  database_.write([&](db::Connection& c) {
+    db::WebhookStore store(c);
+    store.record_attempt(delivery);
+    store.trim(webhook.id, kMaxDone);
+  });
   count(delivery);
   return delivery;
 }

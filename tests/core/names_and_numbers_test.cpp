@@ -32,6 +32,14 @@ TEST_CASE("did you mean") {
   CHECK(did_you_mean_field("train.learning_rat").empty());
 }
 
+TEST_CASE("a count with its noun") {
+  CHECK(counted(0, "run") == "0 runs");
+  CHECK(counted(1, "run") == "1 run");
+  CHECK(counted(1000, "run") == "1000 runs");
+  CHECK(counted(1, "family", "families") == "1 family");
+  CHECK(counted(2, "family", "families") == "2 families");
+}
+
 TEST_CASE("metrics are found under their concrete names") {
   CHECK(find_metric("train/loss")->direction == Direction::down);
   CHECK(find_metric("perf/tokens_per_sec")->direction == Direction::up);

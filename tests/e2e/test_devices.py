@@ -99,7 +99,7 @@ def test_memory_that_nobody_explains_holds_a_gpu(machine):
     lab.say()
     lab.serve()
     lab.submit("bias")
-    lab.until_run("bias", "queued", "gpu0: 3.1 of 24 GB in use by processes that cannot be seen")
+    lab.until_run("bias", "queued", "gpu0: 3.1 of 24 GiB in use by processes that cannot be seen")
     del lab.gpus[0]["memory_used_mb"]
     lab.say()
     lab.until_run("bias", "completed")
@@ -132,7 +132,7 @@ def test_memory_that_a_run_leaves_behind_puts_its_gpu_in_quarantine(machine):
     assert device["memory_used_mb"] == 3300
     assert lab.runs()["none"]["state"] == "completed"
     lab.ok("gpus", "enable", "gpu0")
-    lab.until_run("bias", "queued", "gpu0: 3.2 of 24 GB in use by processes that cannot be seen")
+    lab.until_run("bias", "queued", "gpu0: 3.2 of 24 GiB in use by processes that cannot be seen")
     lab.follow |= {"leak": False}
     lab.say()
     lab.until_run("bias", "completed")
@@ -238,7 +238,7 @@ def test_runs_that_say_so_share_a_gpu_as_far_as_its_memory_goes(machine):
     lab.env["STAND_IN_STEPS"] = ENDLESS
     lab.serve()
     lab.submit("none", "penalty", "bias", share_gpu="true", memory_gb=10)
-    lab.until_run("bias", "queued", "gpu0: 10 GB needed, 3.7 of 24 GB not taken or promised")
+    lab.until_run("bias", "queued", "gpu0: 10 GiB needed, 3.7 of 24 GiB not taken or promised")
     device = wait_for(lambda: (now := lab.device()) and len(now["processes"]) == 2 and now, "both workers to be seen")
     assert [run["name"] for run in device["runs"]] == ["none", "penalty"]
     assert all(process["own"] for process in device["processes"])

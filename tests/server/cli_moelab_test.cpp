@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/server/command_line.h"
 #include "tests/server/http_fixture.h"
@@ -76,6 +77,40 @@ TEST_CASE("wrong command lines: the nearest name and exit code 2") {
   says({"generate", "a_run", "--prompts-file", "corpus.txt", "--prompt", "x"}, "--prompt");
   says({"generate", "a_run", "--prompt", "x", "--top-p", "2"}, "--top-p");
   says({}, "plan");
+}
+
+TEST_CASE("a wrong value: one short sentence with the option, what it takes and what was given; exit code 2") {
+  const CommandLine shell;
+  write_text(shell.file("empty.yaml"), "");
+  const std::pair<std::vector<std::string>, std::string> cases[] = {
+      {{"gc", "--keep-checkpoints", "-1"}, "--keep-checkpoints: must be a whole number from 0 to 1000000, not '-1'"},
+      {{"gc", "--quota", "-3"}, "--quota: must be bytes, or a size with a unit such as 50GB, not '-3'"},
+      {{"gc", "--quota", "5XB"}, "--quota: must be bytes, or a size with a unit such as 50GB, not '5XB'"},
+      {{"gc", "--quota", "9999999PB"}, "not '9999999PB'"},
+      {{"gc", "--older-than", "-1d"}, "--older-than: must be seconds, or a time with a unit such as 12h or 30d, not '-1d'"},
+      {{"gc", "--older-than", "soon"}, "not 'soon'"},
+      {{"webhook", "rm", "x"}, "ID: must be a whole number from 1 on, not 'x'"},
+      {{"ls", "--limit", "x"}, "--limit: must be a whole number from 0 on, not 'x'"},
+      {{"queue", "--limit", "1001"}, "--limit: must be a whole number from 0 to 1000, not '1001'"},
+      {{"serve", "--log-format", "jsn"}, "--log-format: must be text or json, not 'jsn' (did you mean 'json'?)"},
+      {{"serve", "--min-free", "much"}, "--min-free: must be bytes, or a size"},
+      {{"sweep", "small.yaml", "--steps", "x"}, "--steps: must be a whole number from 1 on, not 'x'"},
+      {{"score", "--model", "x", "--threads", "0"}, "--threads: must be a whole number from 1 on, not '0'"},
+      {{"generate", "x", "--prompt", "x", "--temperature", "-1"}, "--temperature: must be a number from 0 on, not '-1'"},
+      {{"generate", "x", "--prompt", "x", "--seed", std::string(400, '9')}, "--seed: must be a whole number from 0 on, not '9999"},
+      {{"hold", "--reason", "two\nlines"}, "--reason: must be one line without control characters"},
+      {{"drain", "--reason", std::string(201, 'x')}, "--reason: must have at most 200 characters, not 201"},
+      {{"gpus", "disable", "cpu0", "--reason", "\x1b[2J"}, "--reason: must be one line without control characters"},
+      {{"release", "--reason", "noon"}, "--reason is no option of `moelab release`"},
+      {{"plan", "empty.yaml"}, "Cannot read empty.yaml: it is empty. Name a matrix file"},
+  };
+  for (const auto& [arguments, part] : cases) {
+    const Said said = shell.run(arguments);
+    CAPTURE(said.err);
+    CHECK(said.code == 2);
+    CHECK_MESSAGE(has(said.err, part), part);
+    CHECK(said.err.size() < 200);
+  }
 }
 
 TEST_CASE("help is short and has examples") {
@@ -174,7 +209,7 @@ TEST_CASE("runs are submitted, listed, shown, waited for, cancelled and retried"
   CHECK(twice.code == 0);
   CHECK(twice.out.find("penalty") == twice.out.rfind("penalty"));
   CHECK(shell.run({"cancel", "penalty"}).code == 0);
-  CHECK(has(shell.run({"cancel", "--experiment", "balance"}).out, "cancel: 1 runs, 2 left alone"));
+  CHECK(has(shell.run({"cancel", "--experiment", "balance"}).out, "cancel: 1 run, 2 left alone"));
 
   write_text(daemon.home.paths.log(first), "first\nsecond\n");
   CHECK(shell.run({"logs", "none", "--tail", "1"}).out == "second\n");
@@ -196,6 +231,12 @@ TEST_CASE("devices are disabled and enabled by hand") {
   CHECK(has(shell.run({"gpus"}).out, "kept for the demo"));
   CHECK(shell.run({"gpus", "enable", "cpu0", "cpu1"}).out == "cpu0: free\ncpu1: free\n");
   CHECK(shell.run({"gpus", "enable", "gpu9"}).code == 4);
+  const Said slip = shell.run({"gpus", "disable", "cpu0", "cpu9"});
+  CHECK(slip.code == 4);
+  CHECK(has(slip.err, "There is no device 'cpu9'"));
+  CHECK(has(slip.err, "`moelab gpus` lists them"));
+  CHECK(daemon.get("/api/v1/devices").at("devices").at(0).at("state") == "free");  // a slip in the last name changes nothing
+  CHECK(shell.run({"gpus", "disable", "cpu0/../../runs/1"}).code == 4);
   CHECK(has(shell.run({"gpus", "disabel", "cpu0"}).err, "'disable'"));
   CHECK(shell.run({"gpus", "enable"}).code == 2);
 }
@@ -219,6 +260,97 @@ TEST_CASE("unknown and ambiguous names: exit code 4, the nearest name or the can
     CHECK(has(ambiguous.err, "several runs"));
     CHECK(has(ambiguous.err, "balance/penalty"));
   }
+}
+
+TEST_CASE("priority and force take runs or a whole experiment") {
+  Served daemon;
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  REQUIRE(shell.run({"submit", "small.yaml"}).code == 0);
+  daemon.finish(1, core::RunState::completed);
+  CHECK(has(shell.run({"priority", "10", "penalty", "bias"}).out, "bias (3): queued"));
+  CHECK(daemon.get("/api/v1/runs/3").at("priority") == 10);
+  const Said ended = shell.run({"priority", "10", "none", "bias"});
+  CHECK(ended.code == 4);
+  CHECK(has(ended.err, "run 1 (none) is completed"));
+  CHECK(has(ended.out, "bias (3)"));
+  CHECK(has(shell.run({"priority", "4", "--experiment", "balance"}).out, "priority: 2 runs, 1 left alone."));
+  CHECK(has(shell.run({"force", "-e", "balance", "--device", "cpu1"}).out, "force: 2 runs, 1 left alone."));
+  CHECK(json::parse(shell.run({"force", "bias", "--json"}).out).at("runs").size() == 1);
+  CHECK(shell.run({"force", "bias", "--device", "gpu9"}).code == 4);
+  CHECK(shell.run({"priority", "4"}).code == 2);
+}
+
+TEST_CASE("one of a thing is not called several") {
+  Served daemon;
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  CHECK(has(shell.run({"plan", "small.yaml", "--only", "bias"}).out, "1 run, 1 to train"));
+  const Said submitted = shell.run({"submit", "small.yaml", "--only", "bias"});
+  CHECK(has(submitted.out, "balance: 1 run (1 queued)"));
+  CHECK(has(submitted.out, "1 run queued, 0 known already"));
+  daemon.finish(1, core::RunState::completed);
+  CHECK(shell.run({"delete", "bias"}).out == "1 run deleted, with its files.\n");
+}
+
+TEST_CASE("a webhook's secret comes from a file too; an experiment that nobody has is remarked on") {
+  Served daemon;
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  REQUIRE(shell.run({"submit", "small.yaml"}).code == 0);
+  write_text(shell.file("secret"), "0123456789abcdef\nnot this line\n");
+  const Said added = shell.run({"webhook", "add", "https://1.1.1.1/", "--secret-file", "secret", "-e", "balance", "--json"});
+  CAPTURE(added.err);
+  REQUIRE(added.code == 0);
+  CHECK(json::parse(added.out).at("secret") == "0123456789abcdef");
+  CHECK(added.err.empty());
+  const Said slip = shell.run({"webhook", "add", "https://1.1.1.1/", "-e", "balanc"});
+  CHECK(slip.code == 0);
+  CHECK(has(slip.err, "there is no experiment 'balanc' yet (did you mean 'balance'?)"));
+  write_text(shell.file("nothing"), "");
+  for (const char* file : {"nothing", "missing", "-"}) {
+    const Said refused = shell.run({"webhook", "add", "https://1.1.1.1/", "--secret-file", file});
+    CHECK(refused.code == 2);
+    CHECK(has(refused.err, "There is no secret in "));
+  }
+  CHECK(shell.run({"webhook", "add", "https://1.1.1.1/", "--secret-file", "secret", "--secret", "0123456789abcdef"}).code == 2);
+  CHECK(daemon.get("/api/v1/webhooks").at("webhooks").size() == 2);
+}
+
+TEST_CASE("waiting for a paused run says how it goes on") {
+  Served daemon;
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  REQUIRE(shell.run({"submit", "small.yaml"}).code == 0);
+  daemon.post("/api/v1/runs/2/pause", json::object());
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"wait", "2"}, {"wait", "2", "--progress"}}) {
+    Said said;
+    std::thread waiting([&] { said = shell.run(command); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(1200));  // several looks at it: the sentence is said once
+    daemon.post("/api/v1/runs/2/cancel", json::object());
+    waiting.join();
+    const std::string& heard = command.size() == 2 ? said.err : said.out;
+    const std::string sentence = "1 run is paused; `moelab resume 2` lets it go on.";
+    REQUIRE(has(heard, sentence));
+    CHECK(heard.find(sentence) == heard.rfind(sentence));
+    daemon.post("/api/v1/runs/2/retry", json::object());
+    daemon.post("/api/v1/runs/2/pause", json::object());
+  }
+}
+
+TEST_CASE("only `health --url` prints the token") {
+  const std::string token(64, 'b');
+  const Served daemon(token);
+  CommandLine shell;
+  shell.use(daemon.server->url());
+  const Said plain = shell.run({"health"}, token);
+  CHECK(plain.code == 0);
+  CHECK(has(plain.out, daemon.server->url()));
+  CHECK_FALSE(has(plain.out, token));
+  CHECK(has(shell.run({"health", "--url"}, token).out, "?token=" + token));
+  const Said wrong = shell.run({"health"}, std::string(64, 'c'));
+  CHECK(wrong.code == 3);
+  CHECK(has(wrong.err, "The token that was sent is not the daemon's"));
 }
 
 TEST_CASE("a token is taken from the environment, and its absence is exit code 3") {

@@ -36,11 +36,12 @@ class CommandLine {
   void use(const std::string& url) { url_ = url; }
   std::filesystem::path file(const std::string& name) const { return dir_.path() / name; }
 
-  Said run(const std::vector<std::string>& arguments) const {
+  Said run(const std::vector<std::string>& arguments, const std::string& token = "") const {
     const auto err_file = dir_.path() / "stderr.txt";
     std::string command = "cd " + quoted(dir_.path().string()) +
                           " && env -u MOELAB_TOKEN -u MOELAB_URL MOELAB_HOME=" + quoted((dir_.path() / "home").string()) +
-                          (url_.empty() ? "" : " MOELAB_URL=" + quoted(url_)) + " " + quoted(std::string(MOELAB_BIN_DIR) + "/moelab");
+                          (url_.empty() ? "" : " MOELAB_URL=" + quoted(url_)) +
+                          (token.empty() ? "" : " MOELAB_TOKEN=" + quoted(token)) + " " + quoted(std::string(MOELAB_BIN_DIR) + "/moelab");
     for (const std::string& argument : arguments) command += " " + quoted(argument);
     command += " 2>" + quoted(err_file.string()) + " </dev/null";
     FILE* const pipe = ::popen(command.c_str(), "r");

@@ -95,13 +95,13 @@ TEST_CASE("an idle GPU is free only after the hold-down, and one busy reading st
   }
   SUBCASE("memory without a visible process") {
     t.gpu(0).memory_used_mb = 3174;
-    why = "gpu0: 3.1 of 24 GB in use by processes that cannot be seen";
+    why = "gpu0: 3.1 of 24 GiB in use by processes that cannot be seen";
   }
   SUBCASE("memory of a process that draws") {
     t.gpu(0).memory_used_mb = 3174;
     t.gpu(0).processes = {process(900, 2800)};
     t.gpu(0).processes[0].graphics = true;
-    why = "gpu0: 3.1 of 24 GB in use by pid 900 of user anna (python train.py)";
+    why = "gpu0: 3.1 of 24 GiB in use by pid 900 of user anna (python train.py)";
   }
   SUBCASE("utilisation") {
     t.gpu(0).utilization_pct = 11;

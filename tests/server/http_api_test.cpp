@@ -131,8 +131,8 @@ TEST_CASE("POST endpoints answer as the contract says") {
   check_contract(daemon.post("/api/v1/experiments/" + std::to_string(daemon.experiment) + "/pause", json::object()),
                  "/api/v1/experiments/{id}/{verb}", "post", "200");
   for (const char* verb : {"hold", "drain", "release"}) {
-    check_contract(daemon.post(std::string("/api/v1/queue/") + verb, {{"reason", "why"}}), std::string("/api/v1/queue/") + verb, "post",
-                   "200");
+    const json reason = std::string_view(verb) == "release" ? json::object() : json{{"reason", "why"}};
+    check_contract(daemon.post(std::string("/api/v1/queue/") + verb, reason), std::string("/api/v1/queue/") + verb, "post", "200");
   }
 }
 
@@ -346,6 +346,65 @@ TEST_CASE("verbs change the state, or say why they cannot") {
   check_error(daemon.post(queued + "/defenestrate", json::object(), 404), "not_found");
   check_error(daemon.post(queued + "/priority", {{"priority", 1001}}, 400), "usage");
   check_error(daemon.post(queued + "/force", {{"device", "gpu7"}}, 404), "not_found");
+}
+
+TEST_CASE("priority and force for several runs, and for those of an experiment") {
+  const Filled daemon;
+  const std::int64_t second = daemon.submitted.at("runs").at(1).at("id"), third = daemon.submitted.at("runs").at(2).at("id");
+  const json ranked = daemon.post("/api/v1/runs/priority", {{"ids", {daemon.run, second}}, {"priority", 7}});
+  check_contract(ranked, "/api/v1/runs/priority", "post", "200");
+  REQUIRE(ranked.at("runs").size() == 1);
+  CHECK(ranked.at("runs").at(0).at("priority") == 7);
+  const json skipped = {{"id", daemon.run}, {"reason", "run 1 (none) is completed: only a run that has not ended has a place in the queue"}};
+  CHECK(ranked.at("skipped") == json::array({skipped}));
+  check_error(daemon.post(daemon.run_path("/priority"), {{"priority", 7}}, 409), "conflict");
+
+  const std::string experiment = "/api/v1/experiments/" + std::to_string(daemon.experiment);
+  const json all = daemon.post(experiment + "/priority", {{"priority", -3}});
+  CHECK(all.at("runs").size() == 2);
+  CHECK(all.at("skipped").size() == 1);
+  CHECK(daemon.get("/api/v1/runs/" + std::to_string(third)).at("priority") == -3);
+
+  // An id or a device that is unknown refuses everything.
+  check_error(daemon.post("/api/v1/runs/priority", {{"ids", {second, 99}}, {"priority", 9}}, 404), "not_found");
+  CHECK(daemon.get("/api/v1/runs/" + std::to_string(second)).at("priority") == -3);
+  check_error(daemon.post("/api/v1/runs/force", {{"ids", {second}}, {"device", "gpu7"}}, 404), "not_found");
+  check_error(daemon.post("/api/v1/runs/priority", {{"ids", {second}}}, 400), "usage");
+  check_error(daemon.post("/api/v1/runs/priority", {{"ids", {second}}, {"priority", 1001}}, 400), "usage");
+  check_error(daemon.post("/api/v1/experiments/99/force", json::object(), 404), "not_found");
+
+  const json forced = daemon.post("/api/v1/runs/force", {{"ids", {second, daemon.run}}, {"device", "cpu1"}});
+  check_contract(forced, "/api/v1/runs/force", "post", "200");
+  CHECK(forced.at("runs").size() == 1);
+  CHECK(forced.at("skipped").at(0).at("reason") == "run 1 (none) is completed: only a queued run can be forced onto a device");
+  CHECK(daemon.post(experiment + "/force", json::object()).at("runs").size() == 2);
+}
+
+TEST_CASE("a word that is no verb is answered with all of them") {
+  const Filled daemon;
+  const json answer = daemon.post("/api/v1/runs/prioritise", {{"ids", {1}}}, 404);
+  const auto said = answer.at("error").at("message").get<std::string>();
+  CHECK(said.find("did you mean 'priority'?") != std::string::npos);
+  CHECK(said.find("unarchive, priority, force, delete") != std::string::npos);
+}
+
+TEST_CASE("a reason is one line of at most 200 characters") {
+  const Served daemon;
+  const std::string longest(200, 'x');
+  std::string umlauts;
+  for (int i = 0; i < 200; ++i) umlauts += "\u00fc";
+  for (const char* path : {"/api/v1/queue/hold", "/api/v1/queue/drain", "/api/v1/devices/cpu0/disable"}) {
+    CAPTURE(path);
+    daemon.post(path, {{"reason", longest}});
+    daemon.post(path, {{"reason", umlauts}});
+    const json refused = daemon.post(path, {{"reason", longest + "x"}}, 400);
+    CHECK(refused.at("error").at("message") == "request body: reason: must have at most 200 characters, not 201");
+    for (const char* text : {"two\nlines", "\x1b[31mred", "next\u0085line", "del\x7f"}) {
+      CHECK(daemon.post(path, {{"reason", text}}, 400).at("error").at("message") ==
+            "request body: reason: must be one line without control characters");
+    }
+  }
+  check_error(daemon.post("/api/v1/queue/release", {{"reason", "noon"}}, 400), "usage");
 }
 
 TEST_CASE("a run's summary has the losses of its domains, not the series of layers and experts") {

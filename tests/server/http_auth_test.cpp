@@ -110,6 +110,19 @@ TEST_CASE("with a token nothing but /healthz answers without it") {
   CHECK(guard.cookie().find("SameSite=Strict") != std::string::npos);
 }
 
+TEST_CASE("a wrong token is told from none") {
+  const Guard guard(std::string(64, 'a'));
+  const auto says = [&](httplib::Headers headers) {
+    headers.emplace("Host", "x");
+    return std::string(guard.check(request("/api/v1/runs", headers))->error.what());
+  };
+  CHECK(says({}).starts_with("A token is needed: "));
+  for (const httplib::Headers& wrong : {httplib::Headers{{"Authorization", "Bearer " + std::string(64, 'b')}}, {{"Cookie", "moelab_token=b"}}}) {
+    CHECK(says(wrong).starts_with("The token that was sent is not the daemon's: "));
+    CHECK(says(wrong).find("MOELAB_TOKEN") != std::string::npos);
+  }
+}
+
 TEST_CASE("an empty token is no token: nobody gets in with an empty one") {
   const Guard guard(std::string(64, 'a'));
   CHECK(status(guard, request("/api/v1/runs", {{"Host", "x"}, {"Authorization", "Bearer "}})) == 401);

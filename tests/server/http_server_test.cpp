@@ -1,5 +1,9 @@
 // The front itself: streams, access, static files, ports.
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -56,6 +60,23 @@ class StreamReader {
   std::atomic<bool> leave_{false}, ended_{false};
   std::thread thread_;
 };
+
+// All that the server sends in return for these bytes.
+std::string raw_answer(int port, const std::string& request) {
+  const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(connection >= 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::send(connection, request.data(), request.size(), 0) == static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = ::recv(connection, buffer, sizeof buffer, 0)) > 0;) answer.append(buffer, static_cast<std::size_t>(got));
+  ::close(connection);
+  return answer;
+}
 
 // The JSON of the last `event` in an event stream.
 json last_data(const std::string& text, const std::string& event) {
@@ -233,6 +254,50 @@ TEST_CASE("a port in use names the port and the remedy") {
   };
   CHECK(kind_of_error(elsewhere, &message) == core::ErrorKind::usage);
   CHECK(message.find("203.0.113.1") != std::string::npos);
+}
+
+TEST_CASE("a request without a body is answered at once, with or without its length") {
+  Served daemon;
+  daemon.submit();
+  daemon.post("/api/v1/runs/1/pause", json::object());
+  const auto began = std::chrono::steady_clock::now();
+  const auto send = [&](const std::string& method, const std::string& path, const std::string& headers) {
+    return raw_answer(daemon.server->port(),
+                      method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + headers + "\r\n");
+  };
+  for (const std::string& length : {std::string(), std::string("Content-Length: 0\r\n")}) {
+    CAPTURE(length);
+    const std::string resumed = send("POST", "/api/v1/runs/1/resume", length);
+    CHECK(resumed.starts_with("HTTP/1.1 200 "));
+    CHECK(resumed.find("\"state\":\"queued\"") != std::string::npos);
+    daemon.post("/api/v1/runs/1/pause", json::object());
+    for (const char* path : {"/api/v1/queue/hold", "/api/v1/queue/drain", "/api/v1/queue/release", "/api/v1/gc", "/api/v1/runs/2/force",
+                             "/api/v1/experiments/1/force", "/api/v1/devices/cpu0/disable", "/api/v1/devices/cpu0/enable"}) {
+      CAPTURE(path);
+      CHECK(send("POST", path, length).starts_with("HTTP/1.1 200 "));
+    }
+    const std::string refused = send("POST", "/api/v1/runs/cancel", length);
+    CHECK(refused.starts_with("HTTP/1.1 400 "));
+    CHECK(refused.find("The request has no body: send a JSON object with 'ids' as 'Content-Type: application/json'.") != std::string::npos);
+    CHECK(send("POST", "/api/v1/runs/priority", length).find("with 'ids' and 'priority' as") != std::string::npos);
+    CHECK(send("DELETE", "/api/v1/webhooks/9", length).starts_with("HTTP/1.1 404 "));
+  }
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(4));  // the library waits 5 s for one body
+}
+
+TEST_CASE("the stream tells what was deleted") {
+  Served daemon;
+  daemon.submit();
+  daemon.finish(1, core::RunState::completed);
+  StreamReader reader(daemon, "/api/v1/stream");
+  REQUIRE(reader.shows(": connected"));
+  daemon.post("/api/v1/runs/1/delete", json::object());
+  REQUIRE(reader.shows("event: gone"));
+  CHECK(last_data(reader.text(), "gone") == json{{"run", 1}});
+  REQUIRE(reader.shows("\"total\":2"));  // the experiment has lost it
+  daemon.post("/api/v1/experiments/1/delete", json::object());
+  REQUIRE(reader.shows("\"experiment\":1}"));
+  CHECK(last_data(reader.text(), "gone") == json{{"experiment", 1}});
 }
 
 TEST_CASE("paths too long for us and requests too odd are answered, not crashed on") {

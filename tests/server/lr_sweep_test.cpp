@@ -65,7 +65,7 @@ TEST_CASE("nothing is suggested while a rate is to come, when all diverged, or w
   const LrSweepVariant running = report_lr_sweep({swept("a", 1e-5, 6, 6), swept("a", 1e-4, 5, 5, RunState::running)}).variants[0];
   CHECK_FALSE(running.complete);
   CHECK_FALSE(running.best);
-  CHECK(running.refusal == "1 of 2 rates have not ended");
+  CHECK(running.refusal == "1 of 2 rates has not ended");
   CHECK(running.rows[1].note == "running");
   const LrSweepVariant diverged = report_lr_sweep({swept("a", 1, 6, kNaN, RunState::failed), swept("a", 2, kNaN, kNaN)}).variants[0];
   CHECK_FALSE(diverged.best);

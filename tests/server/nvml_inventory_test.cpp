@@ -266,7 +266,7 @@ TEST_CASE("memory that a worker leaves behind keeps its GPU from being released"
   monitor.refresh({lease});
   CHECK_FALSE(monitor.is_released("gpu0", 1));
   monitor.refresh({});
-  CHECK(monitor.standings()[0].why == "gpu0: 3.2 of 24 GB in use by processes that cannot be seen");
+  CHECK(monitor.standings()[0].why == "gpu0: 3.2 of 24 GiB in use by processes that cannot be seen");
   t.said["follow"]["leak"] = false;
   t.save();
   monitor.refresh({lease});

@@ -46,12 +46,12 @@ TEST_CASE("runs share only when all of them say so and the needs of all are know
 TEST_CASE("what is promised counts, not what happens to be in use; what is in use counts when it is more") {
   CHECK_FALSE(server::why_not_packed(sharing(3, 3.5), gpu({sharing(1, 10), sharing(2, 10)})));
   CHECK(server::why_not_packed(sharing(3, 3.6), gpu({sharing(1, 10), sharing(2, 10)})) ==
-        "gpu0: 3.6 GB needed, 3.5 of 24 GB not taken or promised");
+        "gpu0: 3.6 GiB needed, 3.5 of 24 GiB not taken or promised");
   PackedGpu over = gpu({sharing(1, 10)});
   over.own_memory_mb = 20 * 1024;
   CHECK_FALSE(server::why_not_packed(sharing(2, 3.5), over));
   CHECK(server::why_not_packed(sharing(2, 3.6), over));
   PackedGpu crowded = gpu({sharing(1, 10)});
   crowded.other_memory_mb = 20 * 1024;
-  CHECK(server::why_not_packed(sharing(2, 1), crowded) == "gpu0: 1 GB needed, 0 of 24 GB not taken or promised");
+  CHECK(server::why_not_packed(sharing(2, 1), crowded) == "gpu0: 1 GiB needed, 0 of 24 GiB not taken or promised");
 }

@@ -225,8 +225,21 @@ TEST_CASE("a run that has ended has no place in the queue to be given") {
   t.end(2, RunState::completed);
   std::string message;
   CHECK(test::kind_of_error([&] { t.service().set_priority(2, 7); }, &message) == core::ErrorKind::conflict);
-  CHECK(message == "run 2 is completed: only a run that has not ended can be given a priority; `retry` or `rerun` it first");
+  CHECK(message.ends_with("is completed: only a run that has not ended has a place in the queue"));
   CHECK(t.service().run(2).priority == 3);
+}
+
+TEST_CASE("a run is forced onto a device of the kind it needs only") {
+  Service t;
+  const std::int64_t id = t.database().write([](db::Connection& c) {
+    db::NewRun run = test::new_run("big");
+    run.resources.gpus = 1;
+    return db::RunStore(c).insert(run, test::at_s(0));
+  });
+  std::string message;
+  CHECK(test::kind_of_error([&] { t.service().force(id, "cpu0"); }, &message) == core::ErrorKind::conflict);
+  CHECK(message == "run 1 (big) cannot start on cpu0: it needs a gpu device, and that is a cpu one");
+  CHECK(t.service().force(id, "").id == id);
 }
 
 TEST_CASE("the pace of a live run gives its remaining time, and that of its experiment") {

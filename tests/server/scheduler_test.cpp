@@ -185,7 +185,7 @@ TEST_CASE("runs share a GPU as far as their peaks fit; one without a known peak,
   s.devices[0].gpu.runs = {{9, true, 700}};
   CHECK(answer(s).empty());
   CHECK(server::decide(s, at_s(100)).waits.at(1) ==
-        "waits for a GPU: gpu0: 0.4 GB needed, 0.3 of 1 GB not taken or promised; gpu1 is used by run 8, which does not share it");
+        "waits for a GPU: gpu0: 0.4 GiB needed, 0.3 of 1 GiB not taken or promised; gpu1 is used by run 8, which does not share it");
   s.queue[0].share_gpu = false;
   CHECK(server::decide(s, at_s(100)).waits.at(1) == "waits for a GPU: gpu0 is leased to run 9 (a); gpu1 is leased to run 8 (b)");
 }

@@ -467,6 +467,29 @@ TEST_CASE("a test call is sent at once, once, and tells how it went") {
   CHECK(kind_of_error([&] { t.webhooks->test(hook + 1); }) == core::ErrorKind::not_found);
 }
 
+TEST_CASE("test calls push the oldest deliveries out, as others do") {
+  NoticeHome t;
+  const Receiver receiver;
+  const auto hook = t.add(receiver.url());
+  constexpr std::int64_t kMost = server::WebhookSender::kMaxDone;
+  t.home.database.write([&](db::Connection& c) {
+    for (std::int64_t i = 0; i < kMost; ++i) {
+      db::DeliveryRow row;
+      row.webhook = hook;
+      row.event_id = "e" + std::to_string(i);
+      row.type = "run_state";
+      row.result = "delivered";
+      row.payload = "{}";
+      row.created_at = t.clock.now();
+      db::WebhookStore(c).add_delivery(row);
+    }
+  });
+  const db::DeliveryRow newest = t.webhooks->test(hook);
+  const auto kept = t.webhooks->deliveries(hook, kMost + 10);
+  CHECK(kept.size() == kMost);
+  CHECK(kept.front().id == newest.id);
+}
+
 TEST_CASE("deliveries wait while a webhook is disabled, and go with it when it is removed") {
   NoticeHome t;
   const Receiver receiver;

@@ -23,6 +23,22 @@ test.describe('live', () => {
     await expect(row.locator('td[data-column="delta"]')).toHaveText(`${delta < 0 ? '−' : '+'}${Math.abs(delta).toFixed(4)}`);
   });
 
+  test('what is deleted elsewhere leaves the lists', async ({ page, context }) => {
+    await page.goto('/runs');
+    const row = page.locator('tr', { has: page.getByRole('link', { name: 'b1_e2_k1', exact: true }) });
+    await expect(row).toHaveCount(1);
+    const before = await page.locator('h1 + div').innerText();
+    const list = await context.newPage();
+    await list.goto('/');
+    await expect(list.locator('tr[data-row="7"]')).toHaveCount(1);
+    await page.request.post('/api/v1/runs/6/delete');
+    await expect(row).toHaveCount(0);
+    await expect(page.locator('h1 + div')).not.toHaveText(before);
+    await page.request.post('/api/v1/experiments/7/delete');
+    await expect(list.locator('tr[data-row="7"]')).toHaveCount(0);
+    await list.close();
+  });
+
   test('a run that belongs to two experiments keeps its name in each', async ({ page }) => {
     await page.goto('/experiments/3');
     const row = page.locator('tr[data-row^="5:"]');
@@ -159,6 +175,15 @@ test.describe('trouble', () => {
   test("a refusal is shown in the server's words", async ({ page }) => {
     await page.goto('/runs/999');
     await expect(page.getByRole('alert')).toContainText('There is no run 999; moelab ls lists what there is');
+  });
+
+  test('the page of what is deleted elsewhere says so', async ({ page }) => {
+    for (const [address, remove] of [['/runs/6', '/api/v1/runs/6/delete'], ['/experiments/7', '/api/v1/experiments/7/delete']] as const) {
+      await page.goto(address);
+      await expect(page.getByTestId('connection')).toHaveText('Live');
+      await page.request.post(remove);
+      await expect(page.getByRole('alert')).toContainText('Not found');
+    }
   });
 
   test('problems in the YAML come with their lines', async ({ page }) => {

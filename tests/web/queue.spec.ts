@@ -68,6 +68,14 @@ test('a drained server has everything in the queue', async ({ page }) => {
   await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
   await expect(page.locator('[data-mode]')).toHaveAttribute('data-mode', 'drained');
   await expect(page.getByText('8 runs queued, 0 with a worker')).toBeVisible();
+  await expect(page.locator('[data-mode]')).toContainText('is back in the queue');
+});
+
+test('a server that still drains says so', async ({ page }) => {
+  await page.route('**/api/v1/queue?limit=100', (route) => route.fulfill({ json: { mode: 'drained', reason: '', since: null, total: 0, live: 1, runs: [] } }));
+  await page.goto('/queue');
+  await expect(page.locator('[data-mode]')).toContainText('Draining');
+  await expect(page.locator('[data-mode]')).toContainText('1 run writes a checkpoint and goes back to the queue.');
 });
 
 test('a run is forced, paused and cancelled from its row', async ({ page }) => {

@@ -126,3 +126,73 @@ test.describe('trouble', () => {
     await expect(page.getByRole('toolbar')).toContainText('1 run chosen');
   });
 });
+
+test('a run is deleted behind a question that names what goes', async ({ page }) => {
+  await page.goto('/runs/6');
+  await page.getByRole('button', { name: 'More for b1_e2_k1' }).click();
+  await page.getByRole('menuitem', { name: 'Delete' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Delete b1_e2_k1?' });
+  await expect(dialog).toContainText('b1_e2_k1: its metrics, checkpoints, journal and artifacts go for good');
+  await dialog.getByRole('button', { name: 'Keep everything' }).click();
+  await expect(state(page)).toHaveAttribute('data-state', 'completed');
+  await page.getByRole('button', { name: 'More for b1_e2_k1' }).click();
+  await page.getByRole('menuitem', { name: 'Delete' }).click();
+  await page.getByRole('button', { name: 'Delete the run' }).click();
+  await expect(page).toHaveURL(/\/experiments\/\d+$/);
+  await expect(page.getByText('1 run, with all files.')).toBeVisible();
+});
+
+test('a run with a worker is offered no deletion', async ({ page }) => {
+  await page.goto('/runs/7');
+  await page.getByRole('button', { name: 'More for b2_e4_k1' }).click();
+  await expect(page.getByRole('menuitem', { name: 'Kill' })).toBeVisible();
+  await expect(page.getByRole('menuitem', { name: 'Delete' })).toHaveCount(0);
+});
+
+test('several runs are deleted together; one with a worker stays', async ({ page }) => {
+  await page.goto('/runs');
+  for (const name of ['b2_e4_k1', 'b1_e2_k1']) await page.getByLabel(`Choose ${name}`, { exact: true }).click();
+  await page.getByRole('toolbar').getByRole('button', { name: 'Delete 1' }).click();
+  await expect(page.getByRole('dialog')).toContainText('1 run of your choice has a worker and stays.');
+  await page.getByRole('button', { name: 'Delete the run' }).click();
+  await expect(row(page, 'b1_e2_k1')).toHaveCount(0);
+  await expect(row(page, 'b2_e4_k1')).toHaveCount(1);
+});
+
+test('an experiment is deleted with its runs', async ({ page }) => {
+  await page.goto('/experiments/1');
+  const name = await page.locator('h1').innerText();
+  await page.getByRole('button', { name: `More for ${name}` }).click();
+  await page.getByRole('menuitem', { name: 'Delete' }).click();
+  await expect(page.getByRole('dialog', { name: `Delete ${name}?` })).toContainText('The experiment goes.');
+  await page.getByRole('button', { name: 'Delete the experiment' }).click();
+  await expect(page).toHaveURL(/\/$/);
+  await expect(page.locator('tr[data-row="2"]')).toHaveCount(1);
+  await expect(page.locator('tr[data-row="1"]')).toHaveCount(0);
+});
+
+test('what is archived is listed on demand', async ({ page }) => {
+  await page.request.post('/api/v1/experiments/1/archive');
+  await page.goto('/');
+  await expect(page.locator('tr[data-row="2"]')).toHaveCount(1);
+  await expect(page.locator('tr[data-row="1"]')).toHaveCount(0);
+  await page.getByRole('switch', { name: 'Archived' }).click();
+  await expect(page.locator('tr[data-row="1"]')).toContainText('archived');
+  await page.locator('tr[data-row="1"]').getByRole('link').first().click();
+  await expect(page.locator('tr[data-row]').first()).toBeVisible();
+  await page.goto('/runs');
+  await expect(row(page, 'llama2_ref')).toHaveCount(0);
+  await page.getByRole('switch', { name: 'Archived' }).click();
+  await expect(row(page, 'llama2_ref')).toHaveCount(1);
+});
+
+test('a run of no experiment links to none, and shows no knobs it has not', async ({ page }) => {
+  await page.route('**/api/v1/runs/6', async (route) => {
+    const run = (await (await route.fetch()).json()) as object;
+    await route.fulfill({ json: { ...run, experiment: '', experiment_id: null, aliases: [], varied: {} } });
+  });
+  await page.goto('/runs/6');
+  await expect(page.getByLabel('Breadcrumb')).toContainText('no experiment');
+  await expect(page.locator('a[href$="/experiments/null"]')).toHaveCount(0);
+  await expect(page.locator('h1 ~ div', { hasText: /^–$/ })).toHaveCount(0);
+});

@@ -20,6 +20,11 @@ test('one is added after its address is right, and its secret is shown once', as
     await expect(dialog).toContainText(why);
   }
   await dialog.getByLabel('Address').fill('https://example.org/hook');
+  await dialog.getByLabel('Experiment').fill('a_load_balanc');
+  await expect(dialog).toContainText('No experiment is called so yet');
+  await dialog.getByLabel('Experiment').fill('a_load_balance');
+  await expect(dialog).not.toContainText('No experiment is called so yet');
+  await dialog.getByLabel('Experiment').fill('');
   await dialog.getByRole('button', { name: 'Add' }).click();
   await expect(dialog.getByTestId('secret')).toHaveText('mock-secret-0123456789abcdef');
   await dialog.getByRole('button', { name: 'I have it' }).click();

@@ -13,7 +13,7 @@ import { lrSweepOf } from './lr_sweep.ts';
 import { queueOf, setMode, waitingOf } from './queue.ts';
 import { statisticsOf } from './statistics.ts';
 import { addWebhook, testWebhook } from './webhooks.ts';
-import { applyVerb, isEnded, moveTo, VERB_WORDS } from './verbs.ts';
+import { applyVerb, isEnded, isLive, moveTo, VERB_WORDS } from './verbs.ts';
 
 type Schemas = components['schemas'];
 type Run = Schemas['Run'];
@@ -86,10 +86,10 @@ function experimentView(id: number): Schemas['ExperimentDetail'] {
     baseline: found.plan.baseline,
     created_at: new Date(START).toISOString(),
     state,
-    progress: runs.reduce((sum, run) => sum + (['failed', 'out_of_memory', 'lost', 'cancelled'].includes(run.state) ? 1 : run.progress), 0) / runs.length,
+    progress: runs.reduce((sum, run) => sum + (['failed', 'out_of_memory', 'lost', 'cancelled'].includes(run.state) ? 1 : run.progress), 0) / Math.max(1, runs.length),
     counts,
     total: runs.length,
-    archived: false,
+    archived: runs.length > 0 && runs.every((run) => run.archived),
     eta_s: left > 0 ? left : null,
     source: 'experiments.yaml',
   };
@@ -203,10 +203,12 @@ function broadcast(event: string, data: unknown): void {
 
 function announce(run: Run): void {
   broadcast('run', seen(run));
-  for (const alias of run.aliases) {
-    const { source: _source, ...experiment } = experimentView(alias.experiment_id);
-    broadcast('experiment', experiment);
-  }
+  for (const alias of run.aliases) announceExperiment(alias.experiment_id);
+}
+
+function announceExperiment(id: number): void {
+  const { source: _source, ...experiment } = experimentView(id);
+  broadcast('experiment', experiment);
 }
 
 /** Every running run goes on by some steps. */
@@ -243,6 +245,28 @@ function actOnAll(verb: string, ids: number[]): Schemas['VerbResult'] {
     result.runs.push(seen(run));
   }
   return result;
+}
+
+/** Runs that other experiments list stay when an experiment goes. */
+function remove(ids: number[], experiment?: number): Schemas['Deleted'] {
+  const busy = ids.map(runOr404).find(isLive);
+  if (busy) throw new Refusal(409, 'conflict', `run ${busy.id} (${busy.name}) is ${busy.state}: cancel it before you delete it`);
+  const lists = (id: number) => [...new Set(world.members.filter((member) => member.run === id).map((member) => member.experimentId))];
+  const kept = experiment === undefined ? [] : ids.filter((id) => lists(id).length > 1);
+  const deleted = ids.filter((id) => !kept.includes(id));
+  const touched = new Set(deleted.flatMap(lists));
+  world.members = world.members.filter((member) => !deleted.includes(member.run) && member.experimentId !== experiment);
+  for (const id of deleted) {
+    world.runs.delete(id);
+    broadcast('gone', { run: id });
+  }
+  for (const run of world.runs.values()) run.aliases = run.aliases.filter((alias) => alias.experiment_id !== experiment);
+  if (experiment !== undefined) {
+    world.experiments = world.experiments.filter(({ id }) => id !== experiment);
+    broadcast('gone', { experiment });
+  }
+  for (const id of touched) if (id !== experiment) announceExperiment(id);
+  return { deleted, kept };
 }
 
 function prioritise(id: number, priority: unknown): Run {
@@ -298,8 +322,9 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
     const list = devicesOf(world).devices;
     return { status: 'ok', version: 'mock', uptime_s: process.uptime(), home: '/var/lib/moelab', runs, devices: { total: list.length, free: list.filter((d) => d.state === 'free').length } };
   }],
-  ['GET', /^\/experiments$/, () => {
-    const experiments = world.experiments.map((e) => experimentView(e.id)).reverse();
+  ['GET', /^\/experiments$/, (_id, query) => {
+    const all = world.experiments.map((e) => experimentView(e.id)).reverse();
+    const experiments = query.get('archived') === 'true' ? all : all.filter((e) => !e.archived);
     return { experiments, total: experiments.length };
   }],
   ['POST', /^\/experiments$/, async (_id, _query, request, response) => {
@@ -321,6 +346,9 @@ const ROUTES: [method: string, path: RegExp, handler: Handler][] = [
     return sweep;
   }],
   ['POST', new RegExp(`^/experiments/(\\d+)/(${VERB_WORDS})$`), (id, _query, _request, _response, verb) => actOnAll(verb, [...new Set(membersOf(id).map((run) => run.id))])],
+  ['POST', /^\/experiments\/(\d+)\/delete$/, (id) => remove([...new Set(membersOf(id).map((run) => run.id))], id)],
+  ['POST', /^\/runs\/(\d+)\/delete$/, (id) => remove([id])],
+  ['POST', /^\/runs\/()delete$/, async (_id, _query, request) => remove(((await bodyOf(request)) as Schemas['RunIds']).ids)],
   ['GET', /^\/runs$/, (_id, query) => listRuns(query)],
   ['GET', /^\/runs\/(\d+)$/, (id) => detail(id)],
   ['POST', new RegExp(`^/runs/(\\d+)/(${VERB_WORDS})$`), (id, _query, _request, _response, verb) => act(verb, id)],

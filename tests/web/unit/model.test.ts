@@ -1,6 +1,8 @@
+import { QueryClient } from '@tanstack/react-query';
 import { describe, expect, it } from 'vitest';
 
-import { mergeMember } from '../../../web/src/api/patch';
+import { dropExperiments, dropRuns, mergeMember } from '../../../web/src/api/patch';
+import { keys } from '../../../web/src/api/queries';
 import type { ExpertLoad, MetricInfo, Run } from '../../../web/src/api/types';
 import { entryOf, familyTitle, groupsWith, memberOf } from '../../../web/src/lib/catalog';
 import { differing, flatten, sections } from '../../../web/src/lib/config';
@@ -74,6 +76,23 @@ describe('expert load', () => {
     expect(ratioPosition(2)).toBe(-ratioPosition(0.5));
     expect(ratioPosition(0)).toBe(-2);
     expect(ratioPosition(64)).toBe(2);
+  });
+});
+
+describe('what was deleted', () => {
+  it('leaves every list, and the totals follow', () => {
+    const client = new QueryClient();
+    const rows = [1, 2, 3].map((id) => ({ id }) as Run);
+    client.setQueryData([...keys.runs, {}], { pages: [{ runs: rows.slice(0, 2), total: 3, next_cursor: '2' }, { runs: rows.slice(2), total: 3, next_cursor: null }], pageParams: [undefined, '2'] });
+    client.setQueryData([...keys.members(4), { archived: false }], rows);
+    client.setQueryData([...keys.queue, 100], { total: 3, runs: rows });
+    client.setQueryData([...keys.experiments, { archived: false }], { experiments: [{ id: 4 }, { id: 5 }], total: 2 });
+    dropRuns(client, new Set([2, 3, 9]));
+    dropExperiments(client, new Set([5]));
+    expect(client.getQueryData([...keys.runs, {}])).toMatchObject({ pages: [{ runs: [{ id: 1 }], total: 1 }, { runs: [], total: 1 }] });
+    expect(client.getQueryData([...keys.members(4), { archived: false }])).toEqual([{ id: 1 }]);
+    expect(client.getQueryData([...keys.queue, 100])).toMatchObject({ runs: [{ id: 1 }] });
+    expect(client.getQueryData([...keys.experiments, { archived: false }])).toEqual({ experiments: [{ id: 4 }], total: 1 });
   });
 });
 

@@ -77,7 +77,7 @@ describe('a learning-rate sweep', () => {
     expect(ceiling([])).toBe(1);
   });
   it('says what is still to come, why nothing is suggested, and warnings', () => {
-    expect(remarks({ ...variant, complete: false, best: null })).toEqual(['1 of 5 rates have not ended']);
+    expect(remarks({ ...variant, complete: false, best: null })).toEqual(['1 of 5 rates has not ended']);
     expect(remarks({ ...variant, best: null, refusal: 'every rate diverged', warnings: ['odd'] })).toEqual(['every rate diverged', 'odd']);
     expect(remarks(variant)).toEqual([]);
   });

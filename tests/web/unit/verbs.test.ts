@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { RunState } from '../../../web/src/api/types';
+import { canDelete, canDeleteExperiment, whatGoes } from '../../../web/src/lib/deletion';
 import { sentence } from '../../../web/src/lib/format';
 import { parsePriority } from '../../../web/src/lib/priority';
 import { isLive, isTerminal, lookOf, SEGMENT_ORDER, STATES } from '../../../web/src/lib/states';
@@ -49,6 +50,21 @@ describe('verbs', () => {
     expect(outcome('pause', 2, 0)).toBe('2 runs were paused');
     expect(outcome('cancel', 1, 1)).toBe('1 run was cancelled, 1 was left as it is');
     expect(outcome('kill', 0, 3)).toBe('No run was killed, 3 were left as they are');
+  });
+});
+
+describe('deletion', () => {
+  const run = (name: string) => ({ name, aliases: [] });
+  it('is offered for what has no worker', () => {
+    for (const state of Object.keys(STATES)) expect(canDelete({ state: state as RunState })).toBe(!isLive(state));
+    expect(canDeleteExperiment({ counts: { completed: 2, running: 0 } })).toBe(true);
+    expect(canDeleteExperiment({ counts: { completed: 2, stopping: 1 } })).toBe(false);
+  });
+  it('names what goes', () => {
+    expect(whatGoes([run('a')])).toBe('a: its metrics, checkpoints, journal and artifacts go for good; nothing brings them back.');
+    expect(whatGoes(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(run), 1)).toContain('a, b, c, d, e and 2 more: their');
+    expect(whatGoes([run('a')], 2)).toContain('2 runs of your choice have workers and stay.');
+    expect(whatGoes([])).toBe('No run goes with it.');
   });
 });
 

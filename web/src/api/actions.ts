@@ -2,11 +2,12 @@
 import { useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query';
 
 import { post } from './client';
-import { patchCache } from './patch';
+import { leave } from './leaving';
+import { dropExperiments, dropRuns, patchCache } from './patch';
 import { keys } from './queries';
-import type { Device, DeviceList, Queue, Run, RunVerb, VerbResult } from './types';
+import type { Deleted, Device, DeviceList, Queue, Run, RunVerb, VerbResult } from './types';
 
-const MAX_IDS = 1000; // of the contract's RunIds
+export const MAX_IDS = 1000; // of the contract's RunIds
 
 function take(client: QueryClient, runs: readonly Run[]): void {
   patchCache(client, new Map(runs.map((run) => [run.id, run])));
@@ -48,12 +49,36 @@ export const useRunsVerb = () =>
 
 export const useExperimentVerb = () => useBulkMutation(({ id, verb }: { id: number; verb: RunVerb }) => post<VerbResult>(`/experiments/${id}/${verb}`));
 
+/** All or none go; at most MAX_IDS at once. The page of what is gone is left by the caller. */
+export function useDeleteRuns() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (ids: readonly number[]) => post<Deleted>('/runs/delete', { ids }),
+    onMutate: (ids) => leave(ids.map(keys.run)),
+    onError: (_error, _ids, stay) => stay?.(),
+    onSuccess: ({ deleted }) => dropRuns(client, new Set(deleted)),
+  });
+}
+
+export function useDeleteExperiment() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: number) => post<Deleted>(`/experiments/${id}/delete`),
+    onMutate: (id) => leave([keys.experiment(id)]),
+    onError: (_error, _id, stay) => stay?.(),
+    onSuccess: ({ deleted }, id) => {
+      dropRuns(client, new Set(deleted));
+      dropExperiments(client, new Set([id]));
+    },
+  });
+}
+
 export type QueueVerb = 'hold' | 'drain' | 'release';
 
 export function useQueueVerb() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ verb, reason }: { verb: QueueVerb; reason: string }) => post<Queue>(`/queue/${verb}`, { reason }),
+    mutationFn: ({ verb, reason }: { verb: QueueVerb; reason: string }) => post<Queue>(`/queue/${verb}`, verb === 'release' ? {} : { reason }),
     // The answer lists no runs, so only the mode of what is shown is replaced.
     onSuccess: ({ mode, reason, since }) => client.setQueriesData<Queue>({ queryKey: keys.queue }, (old) => old && { ...old, mode, reason, since }),
     onSettled: () => refresh(client),

@@ -5,7 +5,8 @@ import type { QueryClient } from '@tanstack/react-query';
 import { isTerminal } from '../lib/states';
 import { API_ROOT } from './client';
 import { setConnection } from './connection';
-import { patchCache } from './patch';
+import { isLeft } from './leaving';
+import { dropExperiments, dropRuns, patchCache } from './patch';
 import { keys } from './queries';
 import { withToken } from './token';
 import type { DeviceList, Experiment, ExperimentDetail, ExperimentList, Run } from './types';
@@ -15,6 +16,12 @@ const CURVES_MS = 2500;
 const RESULTS_MS = 1500;
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 15_000;
+
+/** One of the two: what was deleted. */
+interface Gone {
+  run?: number;
+  experiment?: number;
+}
 
 /** Runs `action(key)` at most once in `intervalMs` for each key; the last call is never lost. */
 class Throttle<Key> {
@@ -51,8 +58,10 @@ export class LiveUpdates {
   private wasLost = false;
   private readonly runs = new Map<number, Run>();
   private readonly experiments = new Map<number, Experiment>();
+  private readonly goneRuns = new Set<number>();
+  private readonly goneExperiments = new Set<number>();
   private devices: DeviceList | null = null;
-  private readonly lastSeen = new Map<number, { state: string; attempt: number; evalLoss: unknown }>();
+  private readonly lastSeen = new Map<number, { state: string; attempt: number; archived: boolean; evalLoss: unknown }>();
   private readonly curves: Throttle<number>;
   private readonly results: Throttle<number>;
   private readonly listings: Throttle<string>;
@@ -86,6 +95,7 @@ export class LiveUpdates {
     source.onerror = () => this.lost();
     source.addEventListener('run', (event) => this.gather(event, (run: Run) => this.runs.set(run.id, run)));
     source.addEventListener('experiment', (event) => this.gather(event, (e: Experiment) => this.experiments.set(e.id, e)));
+    source.addEventListener('gone', (event) => this.gather(event, (gone: Gone) => this.keepGone(gone)));
     source.addEventListener('devices', (event) => this.gather(event, (list: DeviceList) => (this.devices = list)));
   }
 
@@ -131,6 +141,7 @@ export class LiveUpdates {
   private flush(): void {
     if (this.experiments.size) this.applyExperiments();
     if (this.runs.size) this.applyRuns();
+    if (this.goneRuns.size || this.goneExperiments.size) this.applyGone();
     if (this.devices) this.client.setQueryData(keys.devices, this.devices);
     this.devices = null;
   }
@@ -139,15 +150,18 @@ export class LiveUpdates {
     const fresh = new Map(this.experiments);
     this.experiments.clear();
     let unknown = false;
-    this.client.setQueryData<ExperimentList>(keys.experiments, (list) => {
+    this.client.setQueriesData<ExperimentList>({ queryKey: keys.experiments }, (list) => {
       if (!list) return list;
-      const known = new Set(list.experiments.map((e) => e.id));
-      unknown = [...fresh.keys()].some((id) => !known.has(id));
+      const known = new Map(list.experiments.map((e) => [e.id, e.archived]));
+      unknown ||= [...fresh].some(([id, e]) => known.get(id) !== e.archived);
       return { ...list, experiments: list.experiments.map((e) => ({ ...e, ...fresh.get(e.id) })) };
     });
     if (unknown) this.listings.call('experiments');
     for (const [id, experiment] of fresh) {
-      this.client.setQueryData<ExperimentDetail>(keys.experiment(id), (old) => (old ? { ...old, ...experiment } : old));
+      const shown = this.client.getQueryData<ExperimentDetail>(keys.experiment(id));
+      if (!shown) continue;
+      if (shown.total !== experiment.total) this.results.call(id);
+      this.client.setQueryData<ExperimentDetail>(keys.experiment(id), { ...shown, ...experiment });
     }
   }
 
@@ -158,11 +172,35 @@ export class LiveUpdates {
     for (const [id, run] of fresh) this.noteChange(id, run);
   }
 
+  private keepGone({ run, experiment }: Gone): void {
+    if (run !== undefined) {
+      this.runs.delete(run);
+      this.goneRuns.add(run);
+    }
+    if (experiment !== undefined) {
+      this.experiments.delete(experiment);
+      this.goneExperiments.add(experiment);
+    }
+  }
+
+  private applyGone(): void {
+    dropRuns(this.client, new Set(this.goneRuns));
+    dropExperiments(this.client, new Set(this.goneExperiments));
+    // The page of one of them asks again, and is told that it is gone.
+    const pages = [...[...this.goneRuns].map(keys.run), ...[...this.goneExperiments].map(keys.experiment)];
+    for (const queryKey of pages.filter((key) => !isLeft(key))) void this.client.resetQueries({ queryKey });
+    for (const id of this.goneRuns) this.lastSeen.delete(id);
+    // Totals and later pages hang on what is gone too. Tables of results follow the event of their experiment.
+    for (const name of ['runs', 'health', 'queue']) this.listings.call(name);
+    this.goneRuns.clear();
+    this.goneExperiments.clear();
+  }
+
   private noteChange(id: number, run: Run): void {
     const before = this.lastSeen.get(id);
     const evalLoss = run.metrics['eval/loss'];
-    const moved = !before || before.state !== run.state || before.attempt !== run.attempt;
-    this.lastSeen.set(id, { state: run.state, attempt: run.attempt, evalLoss });
+    const moved = !before || before.state !== run.state || before.attempt !== run.attempt || before.archived !== run.archived;
+    this.lastSeen.set(id, { state: run.state, attempt: run.attempt, archived: run.archived, evalLoss });
 
     if (before && before.attempt !== run.attempt) {
       // A new attempt rewinds to its checkpoint: the tail of the old curves is superseded.

@@ -1,9 +1,9 @@
-// Owns how runs that changed are put into what is cached already, so that cells change in place. Called by the event stream and after
-// every verb.
+// Owns how runs that changed, or are gone, are put into what is cached already, so that cells change in place. Called by the event stream
+// and after every verb.
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
 
 import { keys } from './queries';
-import type { Run, RunDetail, RunList } from './types';
+import type { ExperimentList, Queue, Run, RunDetail, RunList } from './types';
 
 /** A run can be listed under several experiments, and twice in one; a row keeps the name and the baseline it has where it stands. */
 export function mergeMember(row: Run, fresh: Run): Run {
@@ -17,6 +17,27 @@ function patchRuns(rows: Run[], fresh: Map<number, Run>): Run[] {
   return rows.map((row) => {
     const run = fresh.get(row.id);
     return run ? mergeMember(row, run) : row;
+  });
+}
+
+/** Takes runs that were deleted out of what is listed. */
+export function dropRuns(client: QueryClient, gone: ReadonlySet<number>): void {
+  const rest = (rows: Run[]) => (rows.some((row) => gone.has(row.id)) ? rows.filter((row) => !gone.has(row.id)) : rows);
+  client.setQueriesData<Run[]>({ queryKey: ['members'] }, (rows) => rows && rest(rows));
+  client.setQueriesData<InfiniteData<RunList>>({ queryKey: keys.runs }, (data) => {
+    if (!data) return data;
+    const pages = data.pages.map((page) => ({ ...page, runs: rest(page.runs) }));
+    const fewer = data.pages.reduce((sum, page, i) => sum + page.runs.length - (pages[i]?.runs.length ?? 0), 0);
+    return { ...data, pages: pages.map((page) => ({ ...page, total: page.total - fewer })) };
+  });
+  client.setQueriesData<Queue>({ queryKey: keys.queue }, (queue) => queue && { ...queue, runs: rest(queue.runs) });
+}
+
+export function dropExperiments(client: QueryClient, gone: ReadonlySet<number>): void {
+  client.setQueriesData<ExperimentList>({ queryKey: keys.experiments }, (list) => {
+    if (!list) return list;
+    const experiments = list.experiments.filter(({ id }) => !gone.has(id));
+    return { experiments, total: experiments.length };
   });
 }
 

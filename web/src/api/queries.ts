@@ -41,22 +41,31 @@ export const keys = {
   queue: ['queue'] as const,
 };
 
+/** For address(), which leaves out what is undefined. */
+const flag = (value: boolean) => (value ? 'true' : undefined);
+
 export const healthQuery = queryOptions({
   queryKey: keys.health,
   queryFn: ({ signal }) => get<Health>('/health', {}, signal),
   refetchInterval: 15_000,
 });
 
-export const experimentsQuery = queryOptions({
-  queryKey: keys.experiments,
-  queryFn: ({ signal }) => get<ExperimentList>('/experiments', {}, signal),
-});
+/** `archived`: those whose runs are all archived too. */
+export const experimentsQuery = (archived = false) =>
+  queryOptions({
+    queryKey: [...keys.experiments, { archived }] as const,
+    queryFn: ({ signal }) => get<ExperimentList>('/experiments', { archived: flag(archived) }, signal),
+    placeholderData: keepPreviousData,
+  });
 
 export const experimentQuery = (id: number) =>
   queryOptions({ queryKey: keys.experiment(id), queryFn: ({ signal }) => get<ExperimentDetail>(`/experiments/${id}`, {}, signal) });
 
-export const resultsQuery = (id: number) =>
-  queryOptions({ queryKey: keys.results(id), queryFn: ({ signal }) => get<ResultTable>(`/experiments/${id}/results`, {}, signal) });
+export const resultsQuery = (id: number, archived = false) =>
+  queryOptions({
+    queryKey: [...keys.results(id), { archived }] as const,
+    queryFn: ({ signal }) => get<ResultTable>(`/experiments/${id}/results`, { archived: flag(archived) }, signal),
+  });
 
 export const statisticsQuery = (id: number, metric: string) =>
   queryOptions({
@@ -68,15 +77,15 @@ export const statisticsQuery = (id: number, metric: string) =>
 export const lrSweepQuery = (id: number) =>
   queryOptions({ queryKey: keys.lrSweep(id), queryFn: ({ signal }) => get<LrSweep>(`/experiments/${id}/lr-sweep`, {}, signal) });
 
-/** Every run of an experiment, under its name there. An experiment is a few dozen runs, so all pages are read. */
-export const membersQuery = (experiment: number) =>
+/** Every run of an experiment, under its name there; archived ones if asked for. An experiment is a few dozen runs, so all pages are read. */
+export const membersQuery = (experiment: number, archived = false) =>
   queryOptions({
-    queryKey: keys.members(experiment),
+    queryKey: [...keys.members(experiment), { archived }] as const,
     queryFn: async ({ signal }): Promise<Run[]> => {
       const runs: Run[] = [];
       let cursor: string | undefined;
       do {
-        const page = await get<RunList>('/runs', { experiment, sort: 'id', limit: 500, cursor }, signal);
+        const page = await get<RunList>('/runs', { experiment, sort: 'id', archived: flag(archived), limit: 500, cursor }, signal);
         runs.push(...page.runs);
         cursor = page.next_cursor ?? undefined;
       } while (cursor);
@@ -113,12 +122,13 @@ export interface RunFilter {
   state: string;
   search: string;
   sort: string;
+  archived: boolean;
 }
 
 export const runsQuery = (filter: RunFilter) =>
   infiniteQueryOptions({
     queryKey: [...keys.runs, filter] as const,
-    queryFn: ({ pageParam, signal }) => get<RunList>('/runs', { ...filter, limit: 100, cursor: pageParam }, signal),
+    queryFn: ({ pageParam, signal }) => get<RunList>('/runs', { ...filter, archived: flag(filter.archived), limit: 100, cursor: pageParam }, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next_cursor ?? undefined,
     placeholderData: keepPreviousData,

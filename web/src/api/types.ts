@@ -7,6 +7,7 @@ export type WireNumber = Schemas['Number'];
 export type RunState = Schemas['RunState'];
 export type RunVerb = Schemas['RunVerb'];
 export type VerbResult = Schemas['VerbResult'];
+export type Deleted = Schemas['Deleted'];
 export type Queue = Schemas['Queue'];
 export type Experiment = Schemas['Experiment'];
 export type ExperimentDetail = Schemas['ExperimentDetail'];

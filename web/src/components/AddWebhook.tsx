@@ -1,8 +1,10 @@
 // Adds a webhook; its secret is shown once, since the daemon never shows it again.
 import { ActionIcon, Button, Code, CopyButton, Group, Modal, MultiSelect, Stack, TextInput, Tooltip } from '@mantine/core';
 import { IconCheck, IconCopy, IconPlus } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
+import { experimentsQuery } from '../api/queries';
 import { useAddWebhook } from '../api/webhooks';
 import type { Webhook } from '../api/types';
 import { ALL_EVENTS, DEFAULT_EVENTS, eventLabel, urlProblem } from '../lib/webhooks';
@@ -42,10 +44,13 @@ export function AddWebhook({ close }: { close: () => void }) {
   const [events, setEvents] = useState<string[]>(DEFAULT_EVENTS);
   const [tried, setTried] = useState(false);
   const problem = urlProblem(url);
+  const listed = useQuery(experimentsQuery(true)).data?.experiments;
+  const wanted = experiment.trim();
+  const unknown = wanted !== '' && listed !== undefined && !listed.some(({ name }) => name === wanted);
   const send = () => {
     setTried(true);
     if (problem !== null || events.length === 0) return;
-    add.mutate({ url: url.trim(), events: events as Webhook['events'], experiment: experiment.trim() || null });
+    add.mutate({ url: url.trim(), events: events as Webhook['events'], experiment: wanted || null });
   };
   return (
     <Modal opened onClose={close} title="Add a webhook" radius="lg" centered closeButtonProps={{ 'aria-label': 'Close' }}>
@@ -77,7 +82,7 @@ export function AddWebhook({ close }: { close: () => void }) {
             />
             <TextInput
               label="Experiment"
-              description="Only runs that an experiment of this name lists; empty for every run"
+              description={unknown ? 'No experiment is called so yet: nothing will be told until one is' : 'Only runs that an experiment of this name lists; empty for every run'}
               value={experiment}
               onChange={(event) => setExperiment(event.currentTarget.value)}
               maxLength={200}

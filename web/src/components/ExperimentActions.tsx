@@ -2,7 +2,9 @@
 import { Button, Group } from '@mantine/core';
 
 import type { Experiment, Run } from '../api/types';
+import { canDeleteExperiment } from '../lib/deletion';
 import { applicable, VERBS, type PageVerb } from '../lib/verbs';
+import { useAskDeleteExperiment } from './ask_delete';
 import { useAskExperiment } from './ask_verb';
 import { VerbMenu } from './VerbMenu';
 
@@ -10,6 +12,7 @@ const BUTTONS: PageVerb[] = ['resume', 'pause', 'cancel'];
 
 export function ExperimentActions({ experiment, runs }: { experiment: Experiment; runs: readonly Run[] }) {
   const { askExperiment, pending } = useAskExperiment();
+  const deletion = useAskDeleteExperiment();
   const distinct = [...new Map(runs.map((run) => [run.id, run])).values()]; // a run may be listed twice
   const verbs = applicable(distinct);
   const act = (verb: PageVerb) => askExperiment(verb, experiment, distinct);
@@ -30,7 +33,13 @@ export function ExperimentActions({ experiment, runs }: { experiment: Experiment
           </Button>
         );
       })}
-      <VerbMenu label={`More for ${experiment.name}`} verbs={verbs.filter(({ verb }) => !BUTTONS.includes(verb))} act={act} loading={pending} />
+      <VerbMenu
+        label={`More for ${experiment.name}`}
+        verbs={verbs.filter(({ verb }) => !BUTTONS.includes(verb))}
+        act={act}
+        loading={pending || deletion.pending}
+        {...(canDeleteExperiment(experiment) ? { remove: () => deletion.askDelete(experiment, distinct, experiment.total - runs.length) } : {})}
+      />
     </Group>
   );
 }

@@ -67,7 +67,7 @@ function Suggestions({ sweep }: { sweep: LrSweep }) {
 
 export function LrSweepCard({ experiment }: { experiment: Experiment }) {
   const palette = usePalette();
-  const listing = useQuery(experimentsQuery);
+  const listing = useQuery(experimentsQuery());
   const names = listing.data?.experiments.filter((other) => other.matrix === experiment.matrix).map((other) => other.name) ?? [];
   const known = hasSweep(experiment.name, names);
   const { data, error, refetch } = useQuery({ ...lrSweepQuery(experiment.id), enabled: known });

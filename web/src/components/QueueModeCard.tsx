@@ -5,7 +5,7 @@ import { useState } from 'react';
 
 import { useQueueVerb, type QueueVerb } from '../api/actions';
 import type { Queue } from '../api/types';
-import { ago, dateTime } from '../lib/format';
+import { ago, dateTime, plural } from '../lib/format';
 import { ReasonDialog } from './ReasonDialog';
 
 const MODES: Record<Queue['mode'], { title: string; text: string; icon: Icon }> = {
@@ -13,6 +13,12 @@ const MODES: Record<Queue['mode'], { title: string; text: string; icon: Icon }> 
   held: { title: 'On hold', text: 'Nothing new starts. What runs goes on.', icon: IconHandStop },
   drained: { title: 'Drained', text: 'Nothing new starts. What ran wrote a checkpoint and is back in the queue.', icon: IconDroplet },
 };
+
+/** While workers are still leaving. */
+function draining(live: number) {
+  const text = `Nothing new starts. ${plural(live, 'run')} ${live === 1 ? 'writes a checkpoint and goes' : 'write checkpoints and go'} back to the queue.`;
+  return { title: 'Draining', text, icon: IconDroplet };
+}
 
 const VERBS: Record<QueueVerb, { title: string; text: string; confirm: string; icon: Icon }> = {
   hold: { title: 'Hold the queue?', text: 'No further run starts until the queue is released. Runs that train go on.', confirm: 'Hold', icon: IconHandStop },
@@ -34,7 +40,7 @@ export function QueueModeCard({ queue, now }: { queue: Queue; now: number }) {
     act.reset();
     setAsked(null);
   };
-  const { title, text, icon: IconShown } = MODES[queue.mode];
+  const { title, text, icon: IconShown } = queue.mode === 'drained' && queue.live > 0 ? draining(queue.live) : MODES[queue.mode];
   return (
     <section className={queue.mode === 'open' ? 'card queue-mode' : 'card queue-mode closed'} aria-label="Mode of the queue" data-mode={queue.mode}>
       <IconShown size={22} stroke={1.8} aria-hidden />

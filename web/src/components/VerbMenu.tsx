@@ -1,6 +1,6 @@
 // The verbs that one rarely needs, in a menu.
 import { ActionIcon, Menu } from '@mantine/core';
-import { IconDots } from '@tabler/icons-react';
+import { IconDots, IconTrash } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 
 import { VERBS, type PageVerb } from '../lib/verbs';
@@ -12,10 +12,12 @@ interface Props {
   loading?: boolean;
   /** Further entries, above the verbs. */
   children?: ReactNode;
+  /** Deletes for good, the last entry; absent = not to be had. */
+  remove?: () => void;
 }
 
-export function VerbMenu({ label, verbs, act, loading = false, children }: Props) {
-  if (verbs.length === 0 && !children) return null;
+export function VerbMenu({ label, verbs, act, loading = false, children, remove }: Props) {
+  if (verbs.length === 0 && !children && !remove) return null;
   return (
     <Menu position="bottom-end" shadow="md" withinPortal>
       <Menu.Target>
@@ -34,6 +36,11 @@ export function VerbMenu({ label, verbs, act, loading = false, children }: Props
             </Menu.Item>
           );
         })}
+        {remove && (
+          <Menu.Item leftSection={<IconTrash size={16} />} onClick={remove} style={{ color: 'var(--bad)' }}>
+            Delete
+          </Menu.Item>
+        )}
       </Menu.Dropdown>
     </Menu>
   );

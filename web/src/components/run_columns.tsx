@@ -10,6 +10,7 @@ import { isFiniteNumber, toNumber } from '../lib/numbers';
 import { isTerminal } from '../lib/states';
 import type { Column } from './DataTable';
 import { Delta } from './Delta';
+import { ExperimentLink } from './ExperimentLink';
 import { Flash } from './Flash';
 import { Knobs } from './Knobs';
 import { RunProgress } from './RunProgress';
@@ -84,9 +85,7 @@ const COLUMNS: Column<RunRow>[] = [
     id: 'experiment',
     title: 'Experiment',
     cell: (row) => (
-      <Link className="soft name-link" style={{ fontWeight: 450 }} to={`/experiments/${row.run.experiment_id}`}>
-        {row.run.experiment}
-      </Link>
+      <ExperimentLink className="soft name-link" style={{ fontWeight: 450 }} run={row.run} />
     ),
   },
   {

@@ -1,5 +1,6 @@
 // Owns what a learning-rate sweep shows: which points are drawn where. Pure; the suggestion is the server's.
 import type { LrSweep } from '../api/types';
+import { plural } from './format';
 import { toNumber } from './numbers';
 
 type Variant = LrSweep['variants'][number];
@@ -45,7 +46,7 @@ export function ceiling(lines: readonly SweepLine[]): number {
 /** What is said of a variant beside its suggested rate. */
 export function remarks({ complete, refusal, warnings, rates }: Variant): string[] {
   const left = rates.filter((rate) => rate.note !== '' && !rate.diverged).length;
-  return [...(refusal ? [refusal] : complete || left === 0 ? [] : [`${left} of ${rates.length} rates have not ended`]), ...warnings];
+  return [...(refusal ? [refusal] : complete || left === 0 ? [] : [`${left} of ${plural(rates.length, 'rate')} ${left === 1 ? 'has' : 'have'} not ended`]), ...warnings];
 }
 
 export const SWEEP_SUFFIX = '.lr_sweep';

@@ -78,6 +78,7 @@ function Header({ experiment, runs }: { experiment: ExperimentDetail; runs: Run[
           <Group gap={12}>
             <h1 className="page-title">{experiment.name}</h1>
             <StateBadge state={experiment.state} />
+            {experiment.archived && <span className="tag">archived</span>}
           </Group>
           <Group gap={6} mt={6}>
             {experiment.profile && <span className="tag">profile {experiment.profile}</span>}
@@ -130,8 +131,9 @@ function tickColumn(ticked: number[], chartRuns: Map<number, ChartRun>, toggle: 
 function Loaded({ experiment }: { experiment: ExperimentDetail }) {
   const now = useNow();
   const palette = usePalette();
-  const members = useQuery(membersQuery(experiment.id));
-  const results = useQuery(resultsQuery(experiment.id));
+  // An archived experiment would be empty without its runs.
+  const members = useQuery(membersQuery(experiment.id, experiment.archived));
+  const results = useQuery(resultsQuery(experiment.id, experiment.archived));
   const [search, setSearch] = useState('');
   const [sorting, setSorting] = useState<SortingState>([]);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(() => new Set(window.innerWidth < 1100 ? HIDDEN_NARROW : HIDDEN));

@@ -1,5 +1,5 @@
 // Every experiment with its progress, newest first.
-import { Group, SegmentedControl, Skeleton, Stack, TextInput, Tooltip } from '@mantine/core';
+import { Group, SegmentedControl, Skeleton, Stack, Switch, TextInput, Tooltip } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import { IconFlask2, IconSearch, IconSearchOff } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -41,6 +41,7 @@ function ExperimentRow({ experiment, now }: { experiment: Experiment; now: numbe
             {experiment.matrix}
           </span>
           {experiment.profile && <span className="tag">{experiment.profile}</span>}
+          {experiment.archived && <span className="tag">archived</span>}
           {experiment.tags.map((tag) => (
             <span key={tag} className="tag">
               #{tag}
@@ -73,7 +74,8 @@ function ExperimentRow({ experiment, now }: { experiment: Experiment; now: numbe
 export function ExperimentsPage() {
   useDocumentTitle('Experiments · Moelab');
   const now = useNow();
-  const { data, error, isPending, refetch } = useQuery(experimentsQuery);
+  const [archived, setArchived] = useState(false);
+  const { data, error, isPending, refetch } = useQuery(experimentsQuery(archived));
   const [search, setSearch] = useState('');
   const [show, setShow] = useState<Show>('all');
   const all = data?.experiments ?? [];
@@ -89,8 +91,9 @@ export function ExperimentsPage() {
             {data ? `${plural(all.length, 'experiment')}, ${plural(runs, 'run')}` : ' '}
           </div>
         </div>
-        {all.length > 0 && (
+        {(all.length > 0 || archived) && (
           <Group gap="sm">
+            <Switch label="Archived" checked={archived} onChange={(event) => setArchived(event.currentTarget.checked)} />
             <SegmentedControl
               value={show}
               onChange={(value) => setShow(value as Show)}

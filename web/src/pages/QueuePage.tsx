@@ -11,6 +11,7 @@ import type { Queue, Run } from '../api/types';
 import { useAskRun } from '../components/ask_verb';
 import { EmptyState } from '../components/EmptyState';
 import { ErrorState } from '../components/ErrorState';
+import { ExperimentLink } from '../components/ExperimentLink';
 import { ForceDialog } from '../components/ForceDialog';
 import { PriorityCell } from '../components/PriorityCell';
 import { QueueModeCard } from '../components/QueueModeCard';
@@ -34,9 +35,7 @@ function Row({ run, turn, now, force }: { run: Run; turn: number; now: number; f
           {run.name}
         </Link>
         <div style={{ fontSize: 12.5 }}>
-          <Link className="faint name-link" style={{ fontWeight: 450 }} to={`/experiments/${run.experiment_id}`}>
-            {run.experiment}
-          </Link>
+          <ExperimentLink className="faint name-link" style={{ fontWeight: 450 }} run={run} />
         </div>
       </td>
       <td className="queue-why">

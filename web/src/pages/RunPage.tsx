@@ -12,6 +12,7 @@ import { CHARTS } from '../charts';
 import { seriesLook, usePalette } from '../charts/palette';
 import type { ChartRun, RunChart } from '../charts/types';
 import { ConfigView } from '../components/ConfigView';
+import { ExperimentLink } from '../components/ExperimentLink';
 import { ErrorState } from '../components/ErrorState';
 import { FilesView } from '../components/FilesView';
 import { HistoryView } from '../components/HistoryView';
@@ -44,7 +45,7 @@ function Header({ run }: { run: RunDetail }) {
       <nav className="crumbs" aria-label="Breadcrumb">
         <Link to="/">Experiments</Link>
         <IconChevronRight size={13} aria-hidden />
-        <Link to={`/experiments/${run.experiment_id}`}>{run.experiment}</Link>
+        <ExperimentLink run={run} />
         {others.map((alias) => (
           <span key={`${alias.experiment_id}:${alias.name}`}>
             {' '}
@@ -67,9 +68,11 @@ function Header({ run }: { run: RunDetail }) {
           <RunActions run={run} />
         </div>
       </div>
-      <div style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginTop: 8 }}>
-        <Knobs varied={run.varied} limit={8} />
-      </div>
+      {Object.keys(run.varied).length > 0 && (
+        <div style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginTop: 8 }}>
+          <Knobs varied={run.varied} limit={8} />
+        </div>
+      )}
       {run.notes && (
         <p className="soft" style={{ margin: '10px 0 0', maxWidth: 900, whiteSpace: 'pre-line' }}>
           {run.notes}

@@ -1,5 +1,5 @@
 // Every run of every experiment: filtered, sorted and paged by the server, so that thousands stay quick. Ticked rows are acted on together.
-import { Button, Group, MultiSelect, Skeleton, Stack, TextInput } from '@mantine/core';
+import { Button, Group, MultiSelect, Skeleton, Stack, Switch, TextInput } from '@mantine/core';
 import { useDebouncedValue, useDocumentTitle } from '@mantine/hooks';
 import { IconListDetails, IconSearch, IconSearchOff } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
@@ -60,13 +60,14 @@ export function RunsPage() {
   const now = useNow();
   const [states, setStates] = useState<string[]>([]);
   const [search, setSearch] = useState('');
+  const [archived, setArchived] = useState(false);
   const [settled] = useDebouncedValue(search, 250);
   const [sorting, setSorting] = useState<SortingState>([{ id: 'queued', desc: true }]);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(() => new Set(window.innerWidth < 1100 ? HIDDEN_NARROW : HIDDEN));
   const order = sorting[0];
   const sort = `${order?.desc ? '-' : ''}${SORT_KEYS[order?.id ?? ''] ?? 'id'}`;
   const { data, error, isPending, refetch, fetchNextPage, hasNextPage, isFetchingNextPage } = useInfiniteQuery(
-    runsQuery({ state: states.join(','), search: settled.trim(), sort }),
+    runsQuery({ state: states.join(','), search: settled.trim(), sort, archived }),
   );
   const rows = data?.pages.flatMap((page) => page.runs.map((run): RunRow => ({ run, now }))) ?? [];
   const total = data?.pages[0]?.total ?? 0;
@@ -85,6 +86,7 @@ export function RunsPage() {
           </div>
         </div>
         <Group gap="sm">
+          <Switch label="Archived" checked={archived} onChange={(event) => setArchived(event.currentTarget.checked)} />
           <MultiSelect
             data={Object.entries(STATES).map(([value, look]) => ({ value, label: look.label }))}
             value={states}
