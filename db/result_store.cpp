@@ -6,10 +6,10 @@
 namespace moelab::db {
 namespace {
 
-// Six columns from `first` on; nothing when the run is absent.
+// Seven columns from `first` on; nothing when the run is absent.
 std::optional<MetricReading> read_reading(const Statement& row, int first) {
   if (row.is_null(first)) return std::nullopt;
-  MetricReading reading{row.integer(first), row.integer(first + 1), row.state(first + 2), row.text(first + 3), std::nullopt};
+  MetricReading reading{row.integer(first), row.integer(first + 1), row.state(first + 2), row.text(first + 3), std::nullopt, row.boolean(first + 6)};
   if (!row.is_null(first + 4)) reading.value = row.real(first + 5);
   return reading;
 }
@@ -25,8 +25,8 @@ void ResultStore::put_final_values(RunId run, int attempt, const std::map<std::s
 std::vector<MemberReading> ResultStore::members(ExperimentId experiment, const std::string& metric) {
   std::vector<MemberReading> list;
   Statement row(connection_,
-                "SELECT m.family, r.id, r.seed, r.state, coalesce(a.final_reason, ''), s.id, s.last_value, "
-                "b.id, b.seed, b.state, coalesce(ba.final_reason, ''), bs.id, bs.last_value, "
+                "SELECT m.family, r.id, r.seed, r.state, coalesce(a.final_reason, ''), s.id, s.last_value, r.archived, "
+                "b.id, b.seed, b.state, coalesce(ba.final_reason, ''), bs.id, bs.last_value, b.archived, "
                 "coalesce((SELECT l.family FROM members l WHERE l.run_id = b.id AND l.experiment_id = m.experiment_id LIMIT 1), "
                 "(SELECT e.name || '/' || l.family FROM members l JOIN experiments e ON e.id = l.experiment_id WHERE l.run_id = b.id "
                 "ORDER BY l.experiment_id LIMIT 1), m.baseline) "
@@ -38,16 +38,17 @@ std::vector<MemberReading> ResultStore::members(ExperimentId experiment, const s
                 "LEFT JOIN series bs ON bs.run_id = b.id AND bs.key = ?1 "
                 "WHERE m.experiment_id = ?2 ORDER BY m.position",
                 metric, experiment);
-  while (row.step()) list.push_back({row.text(0), *read_reading(row, 1), row.text(13), read_reading(row, 7)});
+  while (row.step()) list.push_back({row.text(0), *read_reading(row, 1), row.text(15), read_reading(row, 8)});
   return list;
 }
 
-std::map<RunId, std::vector<double>> ResultStore::repeats(ExperimentId experiment, const std::string& metric) {
+std::map<RunId, std::vector<double>> ResultStore::repeats(ExperimentId experiment, const std::string& metric, bool archived) {
   std::map<RunId, std::vector<double>> values;
   Statement row(connection_,
                 "SELECT run_id, final_values FROM attempts WHERE final_status = 'completed' AND final_values IS NOT NULL AND run_id IN "
-                "(SELECT run_id FROM members WHERE experiment_id = ?) ORDER BY run_id, attempt",
-                experiment);
+                "(SELECT m.run_id FROM members m JOIN runs r ON r.id = m.run_id WHERE m.experiment_id = ? AND (? OR NOT r.archived)) "
+                "ORDER BY run_id, attempt",
+                experiment, archived ? 1 : 0);
   while (row.step()) {
     const nlohmann::json object = nlohmann::json::parse(row.text(1));
     const auto found = object.find(metric);

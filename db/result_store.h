@@ -20,6 +20,7 @@ struct MetricReading {
   core::RunState state = core::RunState::queued;
   std::string final_reason;     // of its newest attempt's final word; empty without one
   std::optional<double> value;  // the latest; NaN and infinities are values
+  bool archived = false;
 };
 
 struct MemberReading {
@@ -38,8 +39,9 @@ class ResultStore {
 
   // In file order. One query, whatever the number of members.
   std::vector<MemberReading> members(ExperimentId experiment, const std::string& metric);
-  // Of the members with at least two completed attempts: the final values, by attempt. Attempts of which none were kept are absent.
-  std::map<RunId, std::vector<double>> repeats(ExperimentId experiment, const std::string& metric);
+  // Of the members with at least two completed attempts: the final values, by attempt. Attempts of which none were kept are absent;
+  // so are archived runs, unless `archived`.
+  std::map<RunId, std::vector<double>> repeats(ExperimentId experiment, const std::string& metric, bool archived = false);
   // Every metric that a member has reported, sorted.
   std::vector<std::string> metrics(ExperimentId experiment);
 

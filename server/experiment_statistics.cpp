@@ -13,13 +13,13 @@ namespace {
 // The reason that a worker gives in its final word when it stops at a loss that is not finite.
 constexpr const char* kNonFinite = "non_finite";
 
-Reading reading_of(const db::MetricReading& row) {
-  return {row.run, row.seed, row.state, row.final_reason == kNonFinite, row.value};
+Reading reading_of(const db::MetricReading& row, bool archived) {
+  return {row.run, row.seed, row.state, row.final_reason == kNonFinite, row.value, row.archived && !archived};
 }
 
-Observation observation_of(const db::MemberReading& row) {
-  Observation one{row.family, reading_of(row.own), row.baseline, std::nullopt};
-  if (row.against) one.against = reading_of(*row.against);
+Observation observation_of(const db::MemberReading& row, bool archived) {
+  Observation one{row.family, reading_of(row.own, archived), row.baseline, std::nullopt};
+  if (row.against) one.against = reading_of(*row.against, archived);
   return one;
 }
 
@@ -32,13 +32,14 @@ void require_reported(db::ResultStore& results, const db::ExperimentRow& experim
 
 }  // namespace
 
-ExperimentStatistics experiment_statistics(db::Connection& connection, const db::ExperimentRow& experiment, const std::string& metric) {
+ExperimentStatistics experiment_statistics(db::Connection& connection, const db::ExperimentRow& experiment, const std::string& metric,
+                                           bool archived) {
   db::ResultStore results(connection);
   require_reported(results, experiment, metric);
   std::vector<Observation> observations;
-  for (const db::MemberReading& row : results.members(experiment.id, metric)) observations.push_back(observation_of(row));
+  for (const db::MemberReading& row : results.members(experiment.id, metric)) observations.push_back(observation_of(row, archived));
   std::vector<Repeats> repeats;
-  for (auto& [run, values] : results.repeats(experiment.id, metric)) repeats.push_back({run, std::move(values)});
+  for (auto& [run, values] : results.repeats(experiment.id, metric, archived)) repeats.push_back({run, std::move(values)});
 
   ExperimentStatistics answer;
   answer.metric = metric;

@@ -165,8 +165,8 @@ LrSweepReport RunService::lr_sweep(ExperimentId id) const {
   return database_.read([&](db::Connection& c) { return read_lr_sweep(c, id); });
 }
 
-ExperimentStatistics RunService::statistics(ExperimentId id, const std::string& metric) const {
-  return database_.read([&](db::Connection& c) { return experiment_statistics(c, db::ExperimentStore(c).get(id), metric); });
+ExperimentStatistics RunService::statistics(ExperimentId id, const std::string& metric, bool archived) const {
+  return database_.read([&](db::Connection& c) { return experiment_statistics(c, db::ExperimentStore(c).get(id), metric, archived); });
 }
 
 RunView RunService::act(RunVerb verb, RunId id) {

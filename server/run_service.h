@@ -62,7 +62,7 @@ class RunService {
   // Of a learning-rate sweep, or of the experiment it was made for. not_found when there is none.
   LrSweepReport lr_sweep(ExperimentId id) const;
   // Families against their baseline, by the latest value of `metric`. not_found also for a metric that no member has reported.
-  ExperimentStatistics statistics(ExperimentId id, const std::string& metric) const;
+  ExperimentStatistics statistics(ExperimentId id, const std::string& metric, bool archived = false) const;  // archived: those too
 
   // See run_verbs.h. Conflict when the run's state does not allow it.
   RunView act(RunVerb verb, RunId id);

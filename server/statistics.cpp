@@ -42,12 +42,14 @@ Interval interval_about(double mean, double sd, int n) {
 }
 
 bool counts(const Reading& reading) {
-  return reading.state == core::RunState::completed && reading.value && std::isfinite(*reading.value);
+  return !reading.archived && reading.state == core::RunState::completed && reading.value && std::isfinite(*reading.value);
 }
 
 void exclude(const Reading& reading, Exclusions& excluded) {
   const bool completed = reading.state == core::RunState::completed;
-  if ((completed && reading.value) || (reading.gave_up && reading.state == core::RunState::failed)) {
+  if (reading.archived) {
+    ++excluded.archived;
+  } else if ((completed && reading.value) || (reading.gave_up && reading.state == core::RunState::failed)) {
     ++excluded.diverged;
   } else if (completed) {
     ++excluded.without_metric;
@@ -170,7 +172,7 @@ std::string text_at(const char* what, int n) {
 }  // namespace
 
 int Exclusions::total() const {
-  int sum = diverged + without_metric;
+  int sum = diverged + without_metric + archived;
   for (const auto& [state, count] : not_completed) sum += count;
   return sum;
 }
@@ -200,7 +202,7 @@ std::string verdict_text(const FamilyStatistics& family) {
     case Verdict::no_baseline:
       return "no baseline";
     case Verdict::no_pairs:
-      return "no seed has completed here and in the baseline";
+      return "no seed counts here and in the baseline";
     case Verdict::no_spread:
       return "n = 1: no spread is known";
     case Verdict::indistinguishable:

@@ -24,13 +24,14 @@ namespace moelab::server {
 
 inline constexpr double kConfidence = 0.95;
 
-// What one run has to say about the metric. Only completed runs with a finite value count.
+// What one run has to say about the metric. Only completed runs with a finite value count, and of these no archived one.
 struct Reading {
   std::int64_t run = 0;
   std::int64_t seed = 0;
   core::RunState state = core::RunState::queued;
   bool gave_up = false;         // its newest attempt ended because the loss was not finite
   std::optional<double> value;  // the latest; nothing when it has not reported the metric
+  bool archived = false;        // and nobody has asked for archived runs
 };
 
 // One member of an experiment beside the run it is compared with.
@@ -56,6 +57,7 @@ struct Exclusions {
   std::map<core::RunState, int> not_completed;
   int diverged = 0;        // NaN or infinite, or given up for it
   int without_metric = 0;  // completed, and never reported the metric
+  int archived = 0;        // whatever else would be said of them
   int total() const;
 };
 

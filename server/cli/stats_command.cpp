@@ -69,6 +69,7 @@ std::string excluded_text(const json& excluded) {
   for (const auto& [state, count] : excluded.at("not_completed").items()) add(count, state);
   add(excluded.at("diverged"), "diverged");
   add(excluded.at("without_metric"), "without this metric");
+  add(excluded.at("archived"), "archived");
   return text;
 }
 

@@ -15,10 +15,10 @@ constexpr const char* kDefaultMetric = "eval/loss";
 }  // namespace
 
 void get_statistics(Api& api, const Call& call, httplib::Response& response) {
-  const Query query(call.request, {"metric"});
+  const Query query(call.request, {"metric", "archived"});
   const ExperimentId id = parse_id(std::string(call.id), "experiment");
   const std::string metric = query.text("metric", 200);
-  reply_json(response, to_json(api.service.statistics(id, metric.empty() ? kDefaultMetric : metric)));
+  reply_json(response, to_json(api.service.statistics(id, metric.empty() ? kDefaultMetric : metric, query.flag("archived"))));
 }
 
 }  // namespace moelab::server::http

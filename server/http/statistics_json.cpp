@@ -23,7 +23,8 @@ json exclusions_json(const Exclusions& excluded) {
   return {{"total", excluded.total()},
           {"not_completed", std::move(states)},
           {"diverged", excluded.diverged},
-          {"without_metric", excluded.without_metric}};
+          {"without_metric", excluded.without_metric},
+          {"archived", excluded.archived}};
 }
 
 json delta_json(const PairedDelta& delta) {

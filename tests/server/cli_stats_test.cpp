@@ -46,6 +46,8 @@ TEST_CASE("stats: one seed has no spread, and runs left out are named by why") {
   CHECK(has(said.out, "1 pruned, 1 queued"));
   CHECK(has(said.out, "noise floor   unknown"));
   CHECK(has(said.out, "left out      1 pruned, 3 queued"));
+  daemon.post("/api/v1/runs/" + std::to_string(daemon.run("none", 0)) + "/archive", json::object());
+  CHECK(has(shell.run({"stats", "balance"}).out, "left out      1 pruned, 3 queued, 1 archived"));
   CHECK(shell.run({"stats", "balanc"}).code == 4);
   const Said slip = shell.run({"stats", "balance", "--metric", "eval/los"});
   CHECK(slip.code == 4);

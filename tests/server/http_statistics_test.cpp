@@ -79,6 +79,36 @@ TEST_CASE("repeats of one run give the repeat noise, from the journals of its at
   CHECK(answer.at("families").at(0).at("mean") == 4.5);  // the newest attempt stands
 }
 
+TEST_CASE("archived runs count neither as values nor in the noise, unless they are asked for") {
+  SeedsServed daemon;
+  daemon.complete("none", {4.31, 4.35, 4.29});
+  daemon.complete("penalty", {4.25, 4.30});
+  const std::int64_t own = daemon.run("penalty", 2), base = daemon.run("none", 0);
+  daemon.train(own, 4.0);
+  daemon.train(own, 4.5);
+  daemon.post("/api/v1/runs/archive", {{"ids", {own, base}}});
+  const json answer = daemon.get(daemon.path);
+  check_contract(answer);
+  const json &none = answer.at("families").at(0), &penalty = answer.at("families").at(1);
+  CHECK(none.at("n") == 2);
+  CHECK(none.at("mean").get<double>() == doctest::Approx(4.32));
+  CHECK(penalty.at("n") == 2);
+  CHECK(penalty.at("members") == 3);
+  CHECK(penalty.at("excluded").at("archived") == 1);
+  CHECK(penalty.at("excluded").at("total") == 1);
+  CHECK(penalty.at("delta").at("n") == 1);  // seed 1: there both runs count
+  CHECK(answer.at("excluded").at("archived") == 2);
+  CHECK(answer.at("noise").at("seeds").at("degrees") == 2);
+  CHECK(answer.at("noise").at("repeats").at("groups") == 0);
+
+  const json all = daemon.get(daemon.path + "?archived=true");
+  check_contract(all);
+  CHECK(all.at("families").at(1).at("n") == 3);
+  CHECK(all.at("families").at(1).at("delta").at("n") == 3);
+  CHECK(all.at("excluded").at("total") == 0);
+  CHECK(all.at("noise").at("repeats").at("groups") == 1);
+}
+
 TEST_CASE("a metric that no run has reported is refused with the nearest name") {
   SeedsServed daemon;
   daemon.complete("none", {4.31});

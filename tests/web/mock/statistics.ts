@@ -19,7 +19,7 @@ function interval(values: number[]): Schemas['Interval'] | null {
 function exclusions(runs: Run[]): Schemas['Exclusions'] {
   const not_completed: Record<string, number> = {};
   for (const run of runs) if (run.state !== 'completed') not_completed[run.state] = (not_completed[run.state] ?? 0) + 1;
-  return { total: runs.filter((run) => run.state !== 'completed').length, not_completed, diverged: 0, without_metric: 0 };
+  return { total: runs.filter((run) => run.state !== 'completed').length, not_completed, diverged: 0, without_metric: 0, archived: 0 };
 }
 
 export function statisticsOf(runs: Run[], metric: string, baseline: string | null, info: Schemas['MetricInfo'] | undefined): Schemas['Statistics'] {

@@ -30,7 +30,7 @@ describe('interval charts', () => {
   });
 });
 
-const nothing = { total: 0, not_completed: {}, diverged: 0, without_metric: 0 };
+const nothing = { total: 0, not_completed: {}, diverged: 0, without_metric: 0, archived: 0 };
 const family = (more: Partial<FamilyStatistics>): FamilyStatistics => ({
   family: 'f', is_baseline: false, baseline: 'b', members: 3, n: 3, mean: 1, sd: 0.1, ci: null, verdict: 'distinguishable', verdict_text: '', excluded: nothing,
   delta: { n: 3, mean: -0.1, sd: 0.01, ci: { low: -0.12, high: -0.08 }, p: 0.01 },
@@ -51,7 +51,7 @@ describe('statistics in words', () => {
   });
   it('name what was left out', () => {
     expect(exclusionWords(nothing)).toBe('');
-    expect(exclusionWords({ total: 4, not_completed: { failed: 1, out_of_memory: 1, queued: 0 }, diverged: 1, without_metric: 1 })).toBe('1 failed, 1 out of memory, 1 diverged, 1 without the metric');
+    expect(exclusionWords({ total: 4, not_completed: { failed: 1, out_of_memory: 1, queued: 0 }, diverged: 1, without_metric: 1, archived: 2 })).toBe('1 failed, 1 out of memory, 1 diverged, 1 without the metric, 2 archived');
   });
   it('give the noise floor, or say that it is not known', () => {
     expect(noiseWords(statistics([], 0.00312, null))).toBe('Noise floor: the seed alone moves it by a standard deviation of 0.00312 nats (4 families, 8 degrees of freedom).');

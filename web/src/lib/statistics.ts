@@ -5,12 +5,13 @@ import { plural, significant } from './format';
 import { lookOf } from './states';
 
 /** "1 failed, 1 diverged"; empty when nothing was. */
-export function exclusionWords({ not_completed, diverged, without_metric }: Exclusions): string {
+export function exclusionWords({ not_completed, diverged, without_metric, archived }: Exclusions): string {
   const parts = Object.entries(not_completed)
     .filter(([, count]) => count > 0)
     .map(([state, count]) => `${count} ${lookOf(state).label.toLowerCase()}`);
   if (diverged > 0) parts.push(`${diverged} diverged`);
   if (without_metric > 0) parts.push(`${without_metric} without the metric`);
+  if (archived > 0) parts.push(`${archived} archived`);
   return parts.join(', ');
 }
 
