@@ -1,6 +1,6 @@
 // Owns the learning-rate sweep: each variant trained briefly at each of several rates, before the study itself. As moe-lab does it
 // (vuiseng9/moe-lab, sweep_lr): every rate starts from the same seed, a short warm-up, then the rate stays constant; no evaluation and no
-// checkpoint but the last. Called by plan.cpp; the names are read again by server/lr_sweep_store.cpp.
+// checkpoint but the last. Called by plan.cpp; the names are read again by server/analysis/lr_sweep_store.cpp.
 #pragma once
 
 #include <cstdint>

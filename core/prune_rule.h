@@ -1,5 +1,5 @@
 // Owns the rule by which an experiment ends its weaker runs early: reading and checking it, and its JSON in the database. It is no part of
-// a run's key: it decides how long a run may go on, not what it computes. Called by experiment_reader.cpp; server/pruning.h applies it.
+// a run's key: it decides how long a run may go on, not what it computes. Called by experiment_reader.cpp; server/analysis/pruning.h applies it.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Owns what is remembered of each device beyond its readings: failures in a row, quarantine, a person's ban. Called by
-// server/device_health only.
+// server/devices/device_health only.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
 // Owns what retention asks of the database: which runs others need, which are archived, and forgetting experiments. Called by
-// server/home_listing and server/retention_service; runs themselves are forgotten by RunStore::erase.
+// server/retention/; runs themselves are forgotten by RunStore::erase.
 #pragma once
 
 #include <set>

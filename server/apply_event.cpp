@@ -12,7 +12,7 @@
 #include "db/result_store.h"
 #include "db/run_store.h"
 #include "server/ingest.h"
-#include "server/slurm_job.h"
+#include "server/slurm/slurm_job.h"
 
 namespace moelab::server {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "server/queue_mode.h"
 #include "server/situation.h"
-#include "server/slurm_job.h"
+#include "server/slurm/slurm_job.h"
 
 namespace moelab::server {
 namespace {

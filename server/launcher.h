@@ -12,7 +12,7 @@
 
 #include "core/config.h"
 #include "db/run_store.h"
-#include "server/device_kind.h"
+#include "server/devices/device_kind.h"
 
 namespace moelab::server {
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "server/slurm_job.h"
+#include "server/slurm/slurm_job.h"
 
 namespace moelab::server {
 

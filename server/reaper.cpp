@@ -6,7 +6,7 @@
 #include "core/micro_batch.h"
 #include "db/attempt_clock.h"
 #include "server/progress_watch.h"
-#include "server/slurm_job.h"
+#include "server/slurm/slurm_job.h"
 
 namespace moelab::server {
 namespace {

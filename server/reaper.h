@@ -4,8 +4,8 @@
 
 #include "core/clock.h"
 #include "db/database.h"
-#include "server/device_monitor.h"
-#include "server/device_reader.h"
+#include "server/devices/device_monitor.h"
+#include "server/devices/device_reader.h"
 #include "server/ingest.h"
 #include "server/launcher.h"
 #include "server/outcome.h"

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "server/lr_sweep.h"
+#include "server/analysis/lr_sweep.h"
+#include "server/retention/retention_service.h"
 #include "server/run_verbs.h"
-#include "server/retention_service.h"
 #include "server/views.h"
 
 namespace moelab::core {

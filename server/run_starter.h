@@ -6,7 +6,7 @@
 
 #include "core/clock.h"
 #include "db/database.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 #include "server/launcher.h"
 #include "server/paths.h"
 #include "server/run_changes.h"

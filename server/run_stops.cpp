@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "server/slurm_job.h"
+#include "server/slurm/slurm_job.h"
 
 namespace moelab::server {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "core/clock.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 #include "server/launcher.h"
 #include "server/paths.h"
 #include "server/progress_watch.h"

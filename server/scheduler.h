@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/clock.h"
-#include "server/device_kind.h"
-#include "server/packing.h"
+#include "server/devices/device_kind.h"
+#include "server/devices/packing.h"
 
 namespace moelab::server {
 

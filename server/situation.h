@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "db/run_store.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 #include "server/scheduler.h"
 
 namespace moelab::server {

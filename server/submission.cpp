@@ -9,9 +9,9 @@
 #include "core/field_io.h"
 #include "core/origin.h"
 #include "db/retention_store.h"
+#include "server/analysis/lr_sweep_store.h"
 #include "server/file_io.h"
 #include "server/listing_json.h"
-#include "server/lr_sweep_store.h"
 #include "server/situation.h"
 
 namespace moelab::server {

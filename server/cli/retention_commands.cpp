@@ -9,7 +9,7 @@
 #include "server/cli/lookup.h"
 #include "server/cli/table.h"
 #include "server/cli/verbs.h"
-#include "server/disk_guard.h"
+#include "server/retention/disk_guard.h"
 
 namespace moelab::server::cli {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/lr_sweep.h"
+#include "server/analysis/lr_sweep.h"
 #include "server/http/request_body.h"
-#include "server/lr_sweep.h"
 
 namespace moelab::server::http {
 

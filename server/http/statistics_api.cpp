@@ -1,5 +1,5 @@
 // GET /api/v1/experiments/{id}/statistics: how far the families of an experiment lie from their baseline, and the noise.
-#include "server/experiment_statistics.h"
+#include "server/analysis/experiment_statistics.h"
 #include "server/http/api.h"
 #include "server/http/query.h"
 #include "server/http/reply.h"

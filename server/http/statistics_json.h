@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "server/experiment_statistics.h"
+#include "server/analysis/experiment_statistics.h"
 
 namespace moelab::server::http {
 

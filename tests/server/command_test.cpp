@@ -1,5 +1,5 @@
 // Programs run to their end: arguments untouched by any shell, output, exit code, time limit.
-#include "server/command.h"
+#include "server/slurm/command.h"
 
 #include <doctest/doctest.h>
 

@@ -1,11 +1,11 @@
 // CPU slots: how the CPUs are divided, and what the inventory makes of it.
-#include "server/cpu_slots.h"
+#include "server/devices/cpu_slots.h"
 
 #include <doctest/doctest.h>
 
 #include <set>
 
-#include "server/device_inventory.h"
+#include "server/devices/device_inventory.h"
 
 using namespace moelab;
 using server::divide;

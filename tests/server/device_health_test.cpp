@@ -1,10 +1,10 @@
 // When a device is kept out of use, for how long, and that it is remembered.
-#include "server/device_health.h"
+#include "server/devices/device_health.h"
 
 #include <doctest/doctest.h>
 
 #include "core/error.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 #include "tests/server/engine_fixture.h"
 
 using namespace moelab;

@@ -1,5 +1,5 @@
 // Who may have a GPU, and why not: the monitor's judgement over readings written by hand.
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // DiskGuard: what is kept free, and that the disk is not asked at every tick.
-#include "server/disk_guard.h"
+#include "server/retention/disk_guard.h"
 
 #include <doctest/doctest.h>
 

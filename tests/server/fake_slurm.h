@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/slurm_client.h"
+#include "server/slurm/slurm_client.h"
 
 namespace moelab::test {
 

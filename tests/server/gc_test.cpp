@@ -1,5 +1,5 @@
 // gc on a real home: the listing sees what lies there, the report is kept to, and what has changed meanwhile stays.
-#include "server/gc.h"
+#include "server/retention/gc.h"
 
 #include <doctest/doctest.h>
 
@@ -15,7 +15,7 @@
 
 #include "db/file_store.h"
 #include "server/process_info.h"
-#include "server/trash.h"
+#include "server/retention/trash.h"
 #include "tests/server/engine_fixture.h"
 
 using namespace moelab;

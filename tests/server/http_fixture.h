@@ -9,8 +9,8 @@
 #include <string>
 
 #include "db/load_store.h"
-#include "server/device_inventory.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_inventory.h"
+#include "server/devices/device_monitor.h"
 #include "server/http/http_server.h"
 #include "server/metrics_registry.h"
 #include "server/notice/webhooks.h"

@@ -1,4 +1,4 @@
-#include "server/lr_sweep.h"
+#include "server/analysis/lr_sweep.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // What GPUs there are, through the real loader: it finds the stand-in for NVIDIA's library (fake_nvml/) instead of the real one.
-#include "server/nvml_inventory.h"
+#include "server/devices/nvml_inventory.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 #include "server/process_launcher.h"
 #include "tests/server/engine_fixture.h"
 #include "tests/server/nvml_scenario.h"

@@ -1,5 +1,5 @@
 // May one more run join those on a GPU?
-#include "server/packing.h"
+#include "server/devices/packing.h"
 
 #include <doctest/doctest.h>
 

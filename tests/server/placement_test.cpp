@@ -1,5 +1,5 @@
 // On which GPU do the readings show a worker?
-#include "server/placement.h"
+#include "server/devices/placement.h"
 
 #include <doctest/doctest.h>
 

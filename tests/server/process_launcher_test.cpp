@@ -9,7 +9,7 @@
 
 #include <cstdlib>
 
-#include "server/cpu_slots.h"
+#include "server/devices/cpu_slots.h"
 #include "server/process_info.h"
 #include "tests/server/engine_fixture.h"
 

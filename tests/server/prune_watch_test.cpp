@@ -1,5 +1,5 @@
 // The rule of an experiment meets the database: which runs it looks at, what it remembers, whom it spares.
-#include "server/prune_watch.h"
+#include "server/analysis/prune_watch.h"
 
 #include <doctest/doctest.h>
 

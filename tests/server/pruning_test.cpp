@@ -1,4 +1,4 @@
-#include "server/pruning.h"
+#include "server/analysis/pruning.h"
 
 #include <doctest/doctest.h>
 

@@ -1,10 +1,10 @@
 // Archive and delete: what they may not do, what they leave, and that a rebuilt database agrees.
-#include "server/retention_service.h"
+#include "server/retention/retention_service.h"
 
 #include <doctest/doctest.h>
 
 #include "db/experiment_store.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 #include "server/rebuild.h"
 #include "server/run_service.h"
 #include "server/wait_reasons.h"

@@ -1,5 +1,5 @@
 // plan_gc: what goes, in which order, and what never does.
-#include "server/retention.h"
+#include "server/retention/retention.h"
 
 #include <doctest/doctest.h>
 

@@ -5,8 +5,8 @@
 
 #include "core/config_json.h"
 #include "db/load_store.h"
-#include "server/device_inventory.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_inventory.h"
+#include "server/devices/device_monitor.h"
 #include "server/wait_reasons.h"
 #include "tests/server/engine_fixture.h"
 #include "tests/server/matrix_fixture.h"

@@ -1,5 +1,5 @@
 // What is asked of Slurm at submission: runs that could never start there are refused, with every reason.
-#include "server/slurm_check.h"
+#include "server/slurm/slurm_check.h"
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 // when the daemon stops.
 #include <doctest/doctest.h>
 
-#include "server/slurm_job.h"
+#include "server/slurm/slurm_job.h"
 #include "tests/server/workshop.h"
 
 using namespace moelab;

@@ -1,6 +1,6 @@
 // The Slurm launcher against a stand-in cluster: gate, adoption, one question for all jobs, silence of the controller, forgotten and
 // foreign jobs, orders that must be given twice. The real cluster is in tests/e2e/test_slurm.py.
-#include "server/slurm_launcher.h"
+#include "server/slurm/slurm_launcher.h"
 
 #include <doctest/doctest.h>
 #include <spdlog/spdlog.h>
@@ -9,8 +9,8 @@
 
 #include "core/error.h"
 #include "server/launcher_set.h"
-#include "server/slurm_job.h"
-#include "server/slurm_slots.h"
+#include "server/slurm/slurm_job.h"
+#include "server/slurm/slurm_slots.h"
 #include "tests/db/temp_dir.h"
 #include "tests/server/fake_slurm.h"
 

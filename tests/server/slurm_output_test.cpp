@@ -1,5 +1,5 @@
 // What Slurm's commands print, recorded from Slurm 22.05.8 (slurm_recorded/), read back; and what the end of a job says about a run.
-#include "server/slurm_output.h"
+#include "server/slurm/slurm_output.h"
 
 #include <doctest/doctest.h>
 

@@ -6,8 +6,8 @@
 #include <limits>
 #include <random>
 
-#include "server/statistics.h"
-#include "server/student_t.h"
+#include "server/analysis/statistics.h"
+#include "server/analysis/student_t.h"
 
 using namespace moelab;
 using namespace moelab::server;

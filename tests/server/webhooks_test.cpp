@@ -12,8 +12,8 @@
 
 #include "core/sha256.h"
 #include "db/alert_store.h"
-#include "server/device_inventory.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_inventory.h"
+#include "server/devices/device_monitor.h"
 #include "server/prometheus_text.h"
 #include "server/rebuild.h"
 #include "server/run_service.h"

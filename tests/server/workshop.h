@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 #include "server/dispatcher.h"
 #include "server/queue_mode.h"
 #include "server/run_verbs.h"

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "server/device_inventory.h"
+#include "server/devices/device_inventory.h"
 #include "server/launcher.h"
 #include "server/paths.h"
 #include "tests/server/engine_fixture.h"

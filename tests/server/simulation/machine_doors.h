@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "server/device_inventory.h"
+#include "server/devices/device_inventory.h"
 #include "server/launcher.h"
 #include "tests/server/simulation/fate.h"
 #include "tests/server/simulation/machine.h"

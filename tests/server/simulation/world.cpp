@@ -6,9 +6,9 @@
 
 #include "server/queue_mode.h"
 #include "server/rebuild.h"
-#include "server/retention_service.h"
+#include "server/retention/retention_service.h"
+#include "server/retention/trash.h"
 #include "server/submission.h"
-#include "server/trash.h"
 
 namespace moelab::sim {
 

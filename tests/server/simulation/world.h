@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/plan.h"
-#include "server/device_monitor.h"
+#include "server/devices/device_monitor.h"
 #include "server/dispatcher.h"
 #include "server/ingest.h"
 #include "server/run_verbs.h"

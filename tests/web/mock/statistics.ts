@@ -1,4 +1,4 @@
-// Statistics of made-up families, by the formulas of server/statistics.h for the few degrees of freedom that occur here.
+// Statistics of made-up families, by the formulas of server/analysis/statistics.h for the few degrees of freedom that occur here.
 import type { components } from '../../../web/src/api/schema.d.ts';
 import { familyOf } from './fixtures.ts';
 
