@@ -49,14 +49,6 @@ core::TimePoint newest_change(const fs::path& path) {
   return newest;
 }
 
-std::vector<fs::path> entries(const fs::path& directory) {
-  std::vector<fs::path> found;
-  std::error_code missing;
-  for (const auto& entry : fs::directory_iterator(directory, missing)) found.push_back(entry.path());
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
 // What the database knows.
 struct Known {
   std::map<std::int64_t, db::RunRow> runs;
@@ -94,17 +86,17 @@ class Lister {
   Lister(const HomePaths& paths, Known known) : paths_(paths), known_(std::move(known)), origins_(known_.origins) {}
 
   HomeListing list() {
-    for (const fs::path& directory : entries(paths_.runs())) {
+    for (const fs::path& directory : entries_of(paths_.runs())) {
       const std::optional<std::int64_t> id = number(directory.filename().string());
       if (id && fs::is_directory(directory)) listing_.runs.push_back(run(*id, directory));
     }
-    for (const fs::path& kind : entries(paths_.cache())) {
+    for (const fs::path& kind : entries_of(paths_.cache())) {
       if (!fs::is_directory(kind)) continue;
-      for (const fs::path& entry : entries(kind)) {
+      for (const fs::path& entry : entries_of(kind)) {
         if (fs::is_directory(entry)) listing_.cache.push_back(held(entry));
       }
     }
-    for (const fs::path& path : entries(paths_.trash())) listing_.trash.push_back(held(path));
+    for (const fs::path& path : entries_of(paths_.trash())) listing_.trash.push_back(held(path));
     listing_.bytes = bytes_of(paths_.home());
     return std::move(listing_);
   }
@@ -139,7 +131,7 @@ class Lister {
     run.needed = known_.needed.contains(id) || is_origin(directory);
     add_checkpoints(run, paths_.checkpoints(id));
     const std::string own = kUnfinishedFile + std::to_string(::getpid());
-    for (const fs::path& file : entries(directory)) {
+    for (const fs::path& file : entries_of(directory)) {
       const std::string name = file.filename().string();
       if (name.find(kUnfinishedFile) != std::string::npos && !name.ends_with(own)) run.half_written.push_back(held(file));
     }
@@ -148,7 +140,7 @@ class Lister {
 
   void add_checkpoints(HeldRun& run, const fs::path& directory) const {
     const auto best = known_.best.find(run.id);
-    for (const fs::path& path : entries(directory)) {
+    for (const fs::path& path : entries_of(directory)) {
       const std::string name = path.filename().string();
       if (name.starts_with(kUnfinishedPrefix)) {
         run.half_written.push_back(held(path));

@@ -41,13 +41,6 @@ std::optional<std::int64_t> run_of(const fs::path& origin) {
   return error == std::errc{} && end == name.data() + name.size() ? std::optional(id) : std::nullopt;
 }
 
-std::vector<fs::path> entries(const fs::path& directory) {
-  std::vector<fs::path> found;
-  std::error_code missing;
-  for (const auto& entry : fs::directory_iterator(directory, missing)) found.push_back(entry.path());
-  return found;
-}
-
 }  // namespace
 
 fs::path Trash::take(const fs::path& path) const {
@@ -71,7 +64,7 @@ void Trash::put_back(const fs::path& taken) const {
 }
 
 void Trash::put_back_runs(const std::function<bool(std::int64_t)>& is_known) const {
-  for (const fs::path& taken : entries(paths_.trash())) {
+  for (const fs::path& taken : entries_of(paths_.trash())) {
     const std::optional<std::int64_t> run = run_of(origin_of(taken));
     if (!run || !is_known(*run) || fs::exists(paths_.run(*run))) continue;
     spdlog::warn("run {} was being deleted when the daemon ended: it is back", *run);
@@ -81,7 +74,7 @@ void Trash::put_back_runs(const std::function<bool(std::int64_t)>& is_known) con
 
 std::uint64_t Trash::empty() const {
   std::uint64_t freed = 0;
-  for (const fs::path& path : entries(paths_.trash())) {
+  for (const fs::path& path : entries_of(paths_.trash())) {
     const std::uint64_t bytes = bytes_of(path);
     std::error_code error;
     fs::remove_all(path, error);
@@ -94,6 +87,14 @@ std::uint64_t Trash::empty() const {
   return freed;
 }
 
+std::vector<fs::path> entries_of(const fs::path& directory) {
+  std::vector<fs::path> found;
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(directory, missing)) found.push_back(entry.path());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 std::uint64_t bytes_of(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(path, error);
@@ -103,7 +104,7 @@ std::uint64_t bytes_of(const fs::path& path) {
     return error ? 0 : bytes;
   }
   std::uint64_t sum = 0;
-  for (const fs::path& entry : entries(path)) sum += bytes_of(entry);
+  for (const fs::path& entry : entries_of(path)) sum += bytes_of(entry);
   return sum;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <vector>
 
 #include "server/paths.h"
 
@@ -27,6 +28,8 @@ class Trash {
   HomePaths paths_;
 };
 
+// What lies in a directory, in order; nothing when it is gone.
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory);
 // Bytes of a file, or of all below a directory; links are not followed. 0 when it is gone.
 std::uint64_t bytes_of(const std::filesystem::path& path);
 
