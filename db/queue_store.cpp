@@ -7,7 +7,7 @@ namespace {
 
 // The largest peak that a run of the same memory key has reported, for runs that may share a device.
 constexpr const char* kPeaks =
-    "WITH asked AS (SELECT DISTINCT memory_key FROM runs WHERE share_gpu = 1 AND memory_key <> '' AND (state = 'queued' OR device IS NOT NULL)), "
+    "WITH asked AS (SELECT DISTINCT memory_key FROM runs INDEXED BY runs_that_share WHERE share_gpu = 1 AND memory_key <> '' AND (state = 'queued' OR device IS NOT NULL)), "
     "peaks AS (SELECT o.memory_key, max(s.last_value) AS mb FROM asked a JOIN runs o ON o.memory_key = a.memory_key "
     "JOIN series s ON s.run_id = o.id AND s.key = 'perf/peak_memory_mb' GROUP BY o.memory_key) ";
 constexpr const char* kPeak = "CASE WHEN r.share_gpu = 1 THEN p.mb END FROM runs r LEFT JOIN peaks p ON p.memory_key = r.memory_key ";
