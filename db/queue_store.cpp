@@ -7,7 +7,8 @@ namespace {
 
 // The largest peak that a run of the same memory key has reported, for runs that may share a device.
 constexpr const char* kPeaks =
-    "WITH asked AS (SELECT DISTINCT memory_key FROM runs INDEXED BY runs_that_share WHERE share_gpu = 1 AND memory_key <> '' AND (state = 'queued' OR device IS NOT NULL)), "
+    "WITH asked AS (SELECT DISTINCT memory_key FROM runs INDEXED BY runs_that_share WHERE share_gpu = 1 AND memory_key <> '' "
+    "AND (state = 'queued' OR device IS NOT NULL)), "
     "peaks AS (SELECT o.memory_key, max(s.last_value) AS mb FROM asked a JOIN runs o ON o.memory_key = a.memory_key "
     "JOIN series s ON s.run_id = o.id AND s.key = 'perf/peak_memory_mb' GROUP BY o.memory_key) ";
 constexpr const char* kPeak = "CASE WHEN r.share_gpu = 1 THEN p.mb END FROM runs r LEFT JOIN peaks p ON p.memory_key = r.memory_key ";
@@ -33,7 +34,7 @@ std::vector<QueueEntry> QueueStore::entries() {
     entry.resources.share_gpu = row.boolean(6);
     entry.resources.memory_gb = row.maybe_real(7);
     entry.forced_device = row.text(8);
-    if (!row.is_null(9)) entry.on_gpu = row.boolean(9);
+    entry.on_gpu = row.maybe_boolean(9);
     entry.peak_memory_mb = row.maybe_real(10);
     list.push_back(std::move(entry));
   }
@@ -49,8 +50,10 @@ std::vector<LiveLease> QueueStore::leases() {
 }
 
 bool QueueStore::any_for_slurm(bool by_default) {
-  Statement row(connection_, "SELECT EXISTS (SELECT 1 FROM runs WHERE state = ? AND (launcher = 'slurm' OR (launcher = 'auto' AND ?)))",
-                core::RunState::queued, by_default);
+  Statement row(connection_,
+                "SELECT EXISTS (SELECT 1 FROM runs INDEXED BY runs_that_wait WHERE state = 'queued' "
+                "AND launcher IN ('slurm', CASE WHEN ? THEN 'auto' END))",
+                by_default);
   row.step();
   return row.boolean(0);
 }

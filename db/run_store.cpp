@@ -81,8 +81,7 @@ RunRow read_run(const Statement& row) {
   r.micro_batch_divisor = row.integer(c++);
   r.memory_key = row.text(c++);
   r.archived = row.boolean(c++);
-  if (!row.is_null(c)) r.on_gpu = row.boolean(c);
-  ++c;
+  r.on_gpu = row.maybe_boolean(c++);
   r.forgiven_ms = row.integer(c++);
   return r;
 }
@@ -325,7 +324,9 @@ void RunStore::requeue(RunId id, bool fresh, const std::string& reason, core::Ti
       fresh, now, id)
       .run();
   if (fresh) {
-    Statement(connection_, "UPDATE runs SET step = 0, started_ms = NULL, runtime_ms = 0, forgiven_ms = 0, micro_batch_divisor = 1, on_gpu = NULL WHERE id = ?",
+    Statement(connection_,
+              "UPDATE runs SET step = 0, started_ms = NULL, runtime_ms = 0, forgiven_ms = 0, micro_batch_divisor = 1, on_gpu = NULL "
+              "WHERE id = ?",
               id)
         .run();
   }

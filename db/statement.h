@@ -68,6 +68,7 @@ class Statement {
   std::int64_t integer(int column) const { return statement_.getColumn(column).getInt64(); }
   int small(int column) const { return statement_.getColumn(column).getInt(); }
   bool boolean(int column) const { return integer(column) != 0; }
+  std::optional<bool> maybe_boolean(int column) const { return is_null(column) ? std::nullopt : std::optional(boolean(column)); }
   std::string text(int column) const { return statement_.getColumn(column).getString(); }
   // NULL is how SQLite stores NaN.
   double real(int column) const {

@@ -129,7 +129,8 @@ void Dispatcher::launch_what_fits() {
   if (due == decided_ && next_decision_at_ && clock_.now() < *next_decision_at_) return;
   skip_orphans();
   const Situation situation = database_.read([&](db::Connection& c) {
-    return gather_situation(c, devices_.standings(), devices_.has_gpus(), {options_.max_concurrent, options_.slurm_by_default, disk_.why_not_enough()});
+    return gather_situation(c, devices_.standings(), devices_.has_gpus(),
+                            {options_.max_concurrent, options_.slurm_by_default, disk_.why_not_enough()});
   });
   Decision decision = decide(situation, clock_.now());
   next_decision_at_ = clock_.now() + kDecisionInterval;

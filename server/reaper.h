@@ -18,7 +18,8 @@ class Reaper {
  public:
   Reaper(db::Database& database, HomePaths paths, const core::Clock& clock, Launcher& launcher, DeviceMonitor& devices, DeviceReader& reader,
          Ingest& ingest, RunChanges changes)
-      : database_(database), paths_(std::move(paths)), clock_(clock), launcher_(launcher), devices_(devices), reader_(reader), ingest_(ingest), changes_(changes) {}
+      : database_(database), paths_(std::move(paths)), clock_(clock), launcher_(launcher), devices_(devices), reader_(reader),
+        ingest_(ingest), changes_(changes) {}
 
   // Ends the attempt of a live run whose worker is gone, when its device is free of it. True when it did.
   bool reap(const db::RunRow& run);

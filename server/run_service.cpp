@@ -239,7 +239,8 @@ VerbResult RunService::force(const std::vector<RunId>& ids, const std::string& d
     const db::RunRow run = db::RunStore(c).get(id);
     const std::string kind = to_string(kind_wanted(run.resources, run.on_gpu.value_or(has_gpus), slurm_by_default));
     if (onto && run.state == core::RunState::queued && onto->kind != kind) {
-      return "run " + std::to_string(id) + " (" + run.name + ") cannot start on " + device + ": it needs a " + kind + " device, and that is a " + onto->kind + " one";
+      return "run " + std::to_string(id) + " (" + run.name + ") cannot start on " + device + ": it needs a " + kind +
+             " device, and that is a " + onto->kind + " one";
     }
     return apply_force(c, id, device.empty() ? db::kAnyDevice : device, clock_.now());
   });

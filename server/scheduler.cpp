@@ -63,7 +63,8 @@ class Decider {
     if (!run.waits_for.empty()) return run.waits_for;
     if (!situation_.closed.empty()) return situation_.closed;
     // Further off than any back-off: the clock was set back while no daemon was there to see it.
-    if (run.not_before && *run.not_before > now_ && *run.not_before <= now_ + kLongestBackoff) return "waits until " + core::to_rfc3339(*run.not_before) + " after a failure";
+    if (run.not_before && *run.not_before > now_ && *run.not_before <= now_ + kLongestBackoff)
+      return "waits until " + core::to_rfc3339(*run.not_before) + " after a failure";
     if (situation_.most_at_once > 0 && running_ >= situation_.most_at_once)
       return "waits: this server runs " + std::to_string(situation_.most_at_once) + " at once";
     for (const std::int64_t experiment : run.experiments) {

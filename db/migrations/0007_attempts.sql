@@ -2,5 +2,6 @@
 ALTER TABLE runs ADD COLUMN on_gpu INTEGER;
 -- Running time that counts no more against resources.timeout: a person has said `retry` since.
 ALTER TABLE runs ADD COLUMN forgiven_ms INTEGER NOT NULL DEFAULT 0;
--- Few runs share a GPU: thousands of others are not to be read for them.
+-- Few runs share a GPU or go to Slurm: thousands of others are not to be read for them.
+CREATE INDEX runs_that_wait ON runs (launcher) WHERE state = 'queued';
 CREATE INDEX runs_that_share ON runs (memory_key) WHERE share_gpu = 1;

@@ -17,8 +17,8 @@ struct ExperimentStatistics {
   Statistics statistics;
 };
 
-// Of the latest value of `metric` of every member; archived runs, baselines too, count only with `archived`. Throws Error(not_found), with the nearest name, when members have reported
-// metrics and `metric` is none of them.
+// Of the latest value of `metric` of every member; archived runs, baselines too, count only with `archived`. Throws Error(not_found), with
+// the nearest name, when members have reported metrics and `metric` is none of them.
 ExperimentStatistics experiment_statistics(db::Connection& connection, const db::ExperimentRow& experiment, const std::string& metric,
                                            bool archived = false);
 
