@@ -51,9 +51,9 @@ std::vector<LiveLease> QueueStore::leases() {
 
 bool QueueStore::any_for_slurm(bool by_default) {
   Statement row(connection_,
-                "SELECT EXISTS (SELECT 1 FROM runs INDEXED BY runs_that_wait WHERE state = 'queued' "
+                "SELECT EXISTS (SELECT 1 FROM runs INDEXED BY runs_by_launcher WHERE state = ? "
                 "AND launcher IN ('slurm', CASE WHEN ? THEN 'auto' END))",
-                by_default);
+                core::RunState::queued, by_default);
   row.step();
   return row.boolean(0);
 }
